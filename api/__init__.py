@@ -1,0 +1,1 @@
+"""The Starlette application, the command line and the browser client."""

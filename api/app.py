@@ -1,0 +1,103 @@
+"""The Starlette application of one node."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+
+from api import problems
+from api.calls import Calls
+from api.logs import RequestLog
+from api.routes import microphone, pages, sessions, whip
+from api.settings import Settings
+from engine import features
+from engine.asr import weights
+from engine.asr.scheduler import Scheduler
+from engine.vad import Silero
+from signaling import stack
+from signaling.recorder import Writer
+
+SECURITY_HEADERS = {
+    "Content-Security-Policy": pages.POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "microphone=(self), screen-wake-lock=(self)",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+def merged(routes: list[Route]) -> list[BaseRoute]:
+    """One route per path, so that a 405 lists every method of the path in `Allow`."""
+    tables: dict[str, dict[str, Route]] = {}
+    for route in routes:
+        for method in route.methods or ():
+            tables.setdefault(route.path, {})[method] = route
+    result: list[BaseRoute] = []
+    for path, table in tables.items():
+
+        async def dispatch(request: Request, table: dict[str, Route] = table) -> Response:
+            response: Response = await table[request.method].endpoint(request)
+            return response
+
+        result.append(Route(path, dispatch, methods=list(table)))
+    return result
+
+
+def create_app(settings: Settings, model: Path) -> Starlette:
+    """The application. `model` is the verified folder of the recognizer's weights."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        stack.configure()
+        stack.use_loopback(settings.ice_loopback)
+        scheduler = Scheduler(model, weights.options(settings.model))
+        writer = Writer()
+        writer.start()
+        calls = Calls(settings, scheduler, writer)
+        app.state.scheduler, app.state.writer, app.state.calls = scheduler, writer, calls
+        await asyncio.gather(asyncio.to_thread(_warm), scheduler.start())
+        await calls.start()
+        # What is alive now stays alive: keep the collector from walking it during calls.
+        gc.collect()
+        gc.freeze()
+        try:
+            yield
+        finally:
+            await calls.stop()
+            await scheduler.stop()
+            await asyncio.to_thread(writer.stop)
+
+    api = merged([*sessions.routes, *whip.routes, *microphone.routes])
+    return Starlette(
+        routes=[Mount("/api/v1", routes=api), *pages.routes],
+        middleware=[
+            Middleware(RequestLog, headers=SECURITY_HEADERS),
+            Middleware(
+                TrustedHostMiddleware,
+                allowed_hosts=["localhost", "127.0.0.1", "[::1]", "testserver"],
+            ),
+        ],
+        exception_handlers={
+            problems.Problem: problems.on_problem,
+            HTTPException: problems.on_http_exception,
+            Exception: problems.on_error,
+        },
+        lifespan=lifespan,
+    )
+
+
+def _warm() -> None:
+    """Compile the kernels and load the voice-activity model before the node says ready."""
+    features.warm()
+    Silero()

@@ -1,0 +1,1 @@
+"""The subcommands of `forecourt`, one module each."""

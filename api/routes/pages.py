@@ -1,0 +1,57 @@
+"""The browser client's files, and the node's health."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+WEB = Path(__file__).parent.parent / "web"
+
+POLICY = "; ".join(
+    [
+        "default-src 'self'",
+        "connect-src 'self'",
+        "img-src 'self' data:",
+        "media-src 'self' blob:",
+        "object-src 'none'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    ]
+)
+
+
+async def practice(request: Request) -> Response:
+    return FileResponse(WEB / "practice.html", headers={"Cache-Control": "no-cache"})
+
+
+async def health(request: Request) -> Response:
+    """200 once the recognizer is loaded, else 503."""
+    state = request.app.state
+    ready = state.scheduler.ready
+    statistics = state.scheduler.statistics()
+    body = {
+        "status": "ok" if ready else "starting",
+        "liveCalls": state.calls.live,
+        "recognizer": {
+            "waiting": statistics.waiting,
+            "oldestS": round(statistics.oldest_s, 3),
+            "dropped": statistics.dropped,
+            "superseded": statistics.superseded,
+            "decoded": statistics.decoded,
+            "restarts": statistics.restarts,
+        },
+        "recorder": {"waiting": state.writer.depth(), "dropped": state.writer.dropped},
+    }
+    return JSONResponse(body, 200 if ready else 503)
+
+
+routes = [
+    Route("/", practice, methods=["GET"]),
+    Route("/healthz", health, methods=["GET"]),
+    Mount("/static", StaticFiles(directory=WEB / "static"), name="static"),
+]

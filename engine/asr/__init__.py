@@ -1,0 +1,1 @@
+"""Speech recognition: one worker process that serves every session of a node."""

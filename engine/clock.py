@@ -1,0 +1,114 @@
+"""Anchors: how a stream's RTP time maps to session time, the only time line of a call.
+
+An anchor pins one RTP time to one session sample; between anchors RTP time rules. Anchors are laid
+at the first packet, at a new SSRC, on resume, at an announced `pause`/`resume`/`device`, and when
+the stream has lagged its own 10 s minimum by more than 300 ms for 2 s.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Literal
+
+from engine.frames import FRAME_SAMPLES, SAMPLE_RATE
+
+RTP_RATE = 48_000
+"""Opus RTP time runs at 48 kHz whatever the audio rate (RFC 7587, 4.1)."""
+_RTP_PER_SAMPLE = RTP_RATE // SAMPLE_RATE
+
+LAG_LIMIT_S = 0.3
+LAG_PATIENCE_S = 2.0
+LAG_WINDOW_S = 10.0
+
+Reason = Literal["first", "ssrc", "resume", "pause", "device", "lag"]
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """RTP time `rtp` (unwrapped, 48 kHz) is session sample `sample` (16 kHz)."""
+
+    reason: Reason
+    rtp: int
+    sample: int
+
+
+class RtpTime:
+    """Unwraps 32-bit RTP times into a growing integer (RFC 3550, 5.1)."""
+
+    def __init__(self) -> None:
+        self._last: int | None = None
+
+    def unwrap(self, timestamp: int) -> int:
+        """The unwrapped time nearest to the newest one seen."""
+        if self._last is None:
+            self._last = timestamp
+            return timestamp
+        step = (timestamp - self._last) & 0xFFFFFFFF
+        if step >= 0x80000000:
+            step -= 0x100000000
+        unwrapped = self._last + step
+        if step > 0:
+            self._last = unwrapped
+        return unwrapped
+
+
+class TrackClock:
+    """Places one track's RTP times on session time.
+
+    `now_s` everywhere is a monotonic time in seconds since the session began.
+    """
+
+    def __init__(self) -> None:
+        self.anchor: Anchor | None = None
+        self._pending: Reason | None = "first"
+        self._lag_s = 0.0
+        self._minima: deque[tuple[float, float]] = deque()
+        self._lagging_since_s: float | None = None
+
+    def expect(self, reason: Reason) -> None:
+        """Lay a new anchor at the next packet, because of `reason`."""
+        self._pending = reason
+
+    def place(self, rtp: int, now_s: float, end_sample: int) -> tuple[int, Anchor | None]:
+        """Session sample of unwrapped RTP time `rtp`, and the anchor laid for it, if one was.
+
+        `end_sample` is where the track's last frame ends. A new anchor sits at
+        max(end of the last frame, monotonic time), rounded up to the frame grid.
+        """
+        laid = None
+        if self._pending is None and self._lags_too_long(rtp, now_s):
+            self._pending = "lag"
+        if self._pending is not None or self.anchor is None:
+            position = max(end_sample, int(now_s * SAMPLE_RATE))
+            position = -(-position // FRAME_SAMPLES) * FRAME_SAMPLES
+            laid = self.anchor = Anchor(self._pending or "first", rtp, position)
+            self._pending = None
+            self._minima.clear()
+            self._lag_s = 0.0
+            self._lagging_since_s = None
+        return self._sample(rtp), laid
+
+    def lag_s(self) -> float:
+        """How far the newest packet lagged the least-delayed one of the last 10 s."""
+        return self._lag_s - self._minima[0][1] if self._minima else 0.0
+
+    def _sample(self, rtp: int) -> int:
+        assert self.anchor is not None
+        return self.anchor.sample + (rtp - self.anchor.rtp) // _RTP_PER_SAMPLE
+
+    def _lags_too_long(self, rtp: int, now_s: float) -> bool:
+        if self.anchor is None:
+            return False
+        self._lag_s = now_s - self._sample(rtp) / SAMPLE_RATE
+        while self._minima and self._minima[-1][1] >= self._lag_s:
+            self._minima.pop()
+        self._minima.append((now_s, self._lag_s))
+        while self._minima[0][0] < now_s - LAG_WINDOW_S:
+            self._minima.popleft()
+        if self.lag_s() <= LAG_LIMIT_S:
+            self._lagging_since_s = None
+            return False
+        if self._lagging_since_s is None:
+            self._lagging_since_s = now_s
+        return now_s - self._lagging_since_s >= LAG_PATIENCE_S

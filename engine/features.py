@@ -1,0 +1,301 @@
+"""One track's analyzers, wired: frames and words in, features at 10 Hz and metrics out."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from analyzers import delivery
+from analyzers.baseline import measure_microphone
+from analyzers.clarity import Certainty, NoiseFloor, snr_db
+from analyzers.clipping import Clipping
+from analyzers.fillers import Lexicon, Occurrence, lexicon, per_100_words
+from analyzers.frame import FLOOR_DBFS, FRAME_MS, check
+from analyzers.loudness import (
+    ActiveLevel,
+    Level,
+    LevelVariation,
+    Momentary,
+    ShortSpeechLevel,
+)
+from analyzers.pace import SyllableNuclei, rate_wpm, spoken_ms, words_per_minute
+from analyzers.pauses import Pauses
+from analyzers.pitch import Pitch, PitchRange
+from analyzers.talk import TURN_PAUSE_MS, Monologue
+from engine.events import Metrics, Quantities, Scores, Word
+from engine.frames import FRAME_SAMPLES, Pcm
+
+RATE_WINDOW_MS = 30_000
+TEXT_WINDOW_MS = 60_000
+HOLD_MS = 200
+"""A shorter hole in the audio leaves the gauges where they were; a longer one empties them."""
+MIN_ABSENCE_MS = 250
+"""A hole of a pause's length may have swallowed words: it is left out of speaking rates."""
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """A person's own levels from the microphone check (dBFS); levels are judged against them."""
+
+    speech_level_dbfs: float
+    noise_floor_dbfs: float
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What one track measured up to `t_ms`, ready for JSON: rounded, finite, `None` for unknown.
+
+    Counts and rates of words are `None` or 0 until finals arrive. Windows: 3 s of speech for
+    levels, 3 s for clipping, 5 s of speaking time for `syllables_per_s`, 10 s of voiced frames for
+    the pitch range, 30 s for `rate_wpm`, 60 s for fillers and hedges and the `words` they are in.
+    """
+
+    t_ms: int
+    level_dbfs: float
+    lufs_momentary: float | None
+    pitch_hz: float | None
+    pitch_range_semitones: float | None
+    syllables_per_s: float | None
+    speech_level_dbfs: float | None
+    level_vs_baseline_db: float | None
+    noise_floor_dbfs: float | None
+    snr_db: float | None
+    clipped_pct: float
+    speaking: bool
+    speech_ms: int
+    silence_ms: int
+    monologue_ms: int
+    rate_wpm: float | None
+    words: int
+    fillers: int
+    hedges: int
+    fillers_per_100_words: float | None
+    hedges_per_100_words: float | None
+
+
+class TrackAnalyzers:
+    """Every streaming analyzer of one track.
+
+    `baseline` is the person's microphone check, if there was one; `words` the list of fillers and
+    hedges, English by default.
+    """
+
+    def __init__(self, baseline: Baseline | None, words: Lexicon | None = None) -> None:
+        self.baseline = baseline
+        self._lexicon = lexicon() if words is None else words
+        self._level = Level()
+        self._momentary = Momentary()
+        self._active = ActiveLevel()
+        self._short = ShortSpeechLevel()
+        self._variation = LevelVariation()
+        self._clipping = Clipping()
+        self._noise = NoiseFloor()
+        self._pitch = Pitch()
+        self._range = PitchRange()
+        self._nuclei = SyllableNuclei()
+        self._pauses = Pauses()
+        self._monologue = Monologue()
+        self._certainty = Certainty()
+        self._t_ms = 0
+        self._speech_ms = 0
+        self._speaking = False
+        self._absent_ms = 0
+        self._absences: deque[tuple[int, int]] = deque(maxlen=64)
+        self._words: deque[Word] = deque(maxlen=1024)
+        self._occurrences: deque[Occurrence] = deque(maxlen=1024)
+        self._newest_word: Word | None = None
+        self._word_count = 0
+        self._spoken_ms = 0
+        self._fillers = 0
+        self._hedges = 0
+
+    def push(self, pcm: Pcm, start_ms: int, measured: bool, speaking: bool) -> None:
+        """Take the track's next frame: int16[320] that begins at `start_ms` of session time.
+
+        `measured` is `Source.measured`: any other frame advances the time and nothing else, so
+        that neither its samples nor its duration enter a statistic. `speaking` is the
+        voice-activity decision for this frame. Raises `ValueError` for a frame of another shape.
+        """
+        pcm = check(pcm)
+        self._t_ms = start_ms + FRAME_MS
+        if not measured:
+            self._absent(start_ms)
+            return
+        if self._absent_ms >= HOLD_MS:
+            # What lies before a long hole must not be correlated with what follows it.
+            self._momentary.reset()
+            self._pitch.reset()
+        self._absent_ms = 0
+        self._speaking = speaking
+        self._level.push(pcm)
+        power = self._level.power
+        self._momentary.push(pcm)
+        self._clipping.push(pcm)
+        self._noise.push(power, speaking)
+        f0_hz = self._pitch.push(pcm)
+        if f0_hz is not None and speaking:
+            self._range.push(f0_hz)
+        noise_dbfs = self._noise.level_dbfs
+        self._nuclei.push(
+            pcm, self._pitch.voiced, speaking, FLOOR_DBFS if noise_dbfs is None else noise_dbfs
+        )
+        self._pauses.push(speaking)
+        self._monologue.push(speaking)
+        if speaking:
+            self._speech_ms += FRAME_MS
+            # Of speech only: in a noisy room P.56 over everything would take the noise for speech.
+            self._active.push(pcm)
+            self._short.push(power)
+            self._variation.push(power)
+
+    def add_words(self, words: Sequence[Word]) -> None:
+        """Take the words of one final, once, in order of time."""
+        if not words:
+            return
+        occurrences = self._lexicon.find(words)
+        self._words.extend(words)
+        self._occurrences.extend(occurrences)
+        self._certainty.push(words)
+        self._word_count += len(words)
+        self._fillers += sum(found.kind == "filler" for found in occurrences)
+        self._hedges += sum(found.kind == "hedge" for found in occurrences)
+        # The newest word of the previous final brings in the gap between the two, and only that.
+        before = [] if self._newest_word is None else [self._newest_word]
+        added = spoken_ms([*before, *words], self._absences) - spoken_ms(before)
+        self._spoken_ms += max(0, added)
+        self._newest_word = max([*before, *words], key=lambda word: word[2])
+
+    def features(self) -> Features:
+        """Snapshot up to the newest frame. Meant to be taken every 100 ms."""
+        heard = self._absent_ms < HOLD_MS and self._t_ms > 0
+        short_dbfs = self._short.level_dbfs
+        noise_dbfs = self._noise.level_dbfs
+        since_ms = self._t_ms - TEXT_WINDOW_MS
+        while self._words and self._words[0][2] < since_ms:
+            self._words.popleft()
+        while self._occurrences and self._occurrences[0].end_ms < since_ms:
+            self._occurrences.popleft()
+        words = len(self._words)
+        fillers = sum(found.kind == "filler" for found in self._occurrences)
+        hedges = len(self._occurrences) - fillers
+        rate = words_per_minute(
+            list(self._words), (self._t_ms - RATE_WINDOW_MS, self._t_ms), self._absences
+        )
+        talking = self._pauses.silence_ms < TURN_PAUSE_MS
+        return Features(
+            t_ms=self._t_ms,
+            level_dbfs=round(self._level.level_dbfs, 1) if heard else FLOOR_DBFS,
+            lufs_momentary=_rounded(self._momentary.lufs) if heard else None,
+            pitch_hz=_rounded(self._pitch.f0_hz) if heard and self._speaking else None,
+            pitch_range_semitones=_rounded(self._range.semitones),
+            syllables_per_s=_rounded(self._nuclei.articulation_rate, 2) if talking else None,
+            speech_level_dbfs=_rounded(short_dbfs),
+            level_vs_baseline_db=_rounded(self._above_baseline(short_dbfs)),
+            noise_floor_dbfs=_rounded(noise_dbfs),
+            snr_db=_snr(short_dbfs, noise_dbfs),
+            clipped_pct=round(self._clipping.recent_pct, 2),
+            speaking=self._speaking and heard,
+            speech_ms=self._speech_ms,
+            silence_ms=self._pauses.silence_ms,
+            monologue_ms=self._monologue.speech_ms,
+            rate_wpm=_rounded(rate),
+            words=words,
+            fillers=fillers,
+            hedges=hedges,
+            fillers_per_100_words=_rounded(per_100_words(fillers, words)),
+            hedges_per_100_words=_rounded(per_100_words(hedges, words)),
+        )
+
+    def metrics(self) -> Metrics:
+        """The four scores and the quantities behind them, over the whole call so far.
+
+        The scores are computed from the rounded quantities, so that a reader of the event can
+        compute them again.
+        """
+        active_dbfs = self._active.level_dbfs
+        quantities = Quantities(
+            speech_s=round(self._speech_ms / 1000, 1),
+            words=self._word_count,
+            rate_wpm=_rounded(rate_wpm(self._word_count, self._spoken_ms)),
+            syllables_per_s=_rounded(self._nuclei.mean_articulation_rate, 2),
+            active_level_dbfs=_rounded(active_dbfs),
+            level_vs_baseline_db=_rounded(self._above_baseline(active_dbfs)),
+            level_variation_db=_rounded(self._variation.deviation_db),
+            snr_db=_snr(active_dbfs, self._noise.level_dbfs),
+            clipped_pct=round(self._clipping.total_pct, 2),
+            asr_certainty=_rounded(self._certainty.mean, 3),
+            fillers=self._fillers,
+            hedges=self._hedges,
+            fillers_per_100_words=_rounded(per_100_words(self._fillers, self._word_count)),
+            hedges_per_100_words=_rounded(per_100_words(self._hedges, self._word_count)),
+            pauses=self._pauses.count,
+            longest_pause_ms=self._pauses.longest_ms,
+        )
+        return Metrics(scores=scores(quantities), quantities=quantities)
+
+    def _absent(self, start_ms: int) -> None:
+        self._absent_ms += FRAME_MS
+        if self._absent_ms < MIN_ABSENCE_MS:
+            return
+        begin_ms = self._t_ms - self._absent_ms
+        if self._absences and self._absences[-1][1] == start_ms:
+            begin_ms = self._absences.pop()[0]
+        self._absences.append((begin_ms, self._t_ms))
+
+    def _above_baseline(self, level_dbfs: float | None) -> float | None:
+        if level_dbfs is None or self.baseline is None:
+            return None
+        return level_dbfs - self.baseline.speech_level_dbfs
+
+
+def scores(quantities: Quantities) -> Scores:
+    """The four delivery scores (see `analyzers.delivery`) of a call's quantities."""
+    q = quantities
+    return Scores(
+        confidence=delivery.confidence(
+            fillers_per_100_words=q.fillers_per_100_words,
+            hedges_per_100_words=q.hedges_per_100_words,
+            level_variation_db=q.level_variation_db,
+            speech_s=q.speech_s,
+            words=q.words,
+        ),
+        clarity=delivery.clarity(
+            snr_db=q.snr_db,
+            clipped_pct=q.clipped_pct,
+            asr_certainty=q.asr_certainty,
+            speech_s=q.speech_s,
+            words=q.words,
+        ),
+        pace=delivery.pace(rate_wpm=q.rate_wpm, speech_s=q.speech_s, words=q.words),
+        volume=delivery.volume(
+            level_vs_baseline_db=q.level_vs_baseline_db,
+            clipped_pct=q.clipped_pct,
+            speech_s=q.speech_s,
+        ),
+    )
+
+
+def warm() -> None:
+    """Load or compile every kernel and run each once: before the node says it is ready."""
+    tone = np.sin(2 * math.pi * 200 / 16_000 * np.arange(FRAME_SAMPLES))
+    pcm = np.asarray(8000 * tone, np.int16)
+    analyzers = TrackAnalyzers(None)
+    for i in range(100):
+        analyzers.push(pcm, FRAME_MS * i, measured=True, speaking=True)
+    analyzers.features()
+    analyzers.metrics()
+    measure_microphone(np.tile(pcm, 100))
+
+
+def _rounded(value: float | None, digits: int = 1) -> float | None:
+    return None if value is None else round(value, digits)
+
+
+def _snr(speech_dbfs: float | None, noise_dbfs: float | None) -> float | None:
+    if speech_dbfs is None or noise_dbfs is None:
+        return None
+    return _rounded(snr_db(speech_dbfs, noise_dbfs))

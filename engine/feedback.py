@@ -1,0 +1,231 @@
+"""Rules: what was measured -> at most a few cues, each with its evidence.
+
+`RULES` is the whole rule book. A rule fires when its measure has been beyond `enter` for `hold_ms`
+and then keeps quiet until the measure has come back past `leave` (the dead band) and `cooldown_ms`
+have passed. Only one cue interrupts within `INTERRUPTION_MS`: of several that are due, the one that
+stands highest in the table goes out, the others wait and go only if they still hold.
+
+Thresholds and their sources: pace 140-160 words a minute is comfortable, 110-180 acceptable, and a
+change of about 10 % is noticeable, hence the dead bands; at 1.5 syllables a word and a fifth of the
+time spent in short pauses, 180 wpm is 5.6 and 110 wpm is 3.4 syllables a second of speech. Fillers:
+fewer than 5 per 100 words (hedges count with them). Level is judged against the person's own
+microphone check: 8 dB below it is about half as loud. A silence of 4 s is far beyond the pauses of
+fluent speech (under 2 s). Monologue: 90 s without a pause for the customer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from engine.events import Feedback, Kind, Link, Severity
+from engine.features import Features
+
+INTERRUPTION_MS = 8_000
+ENOUGH_SPEECH_MS = 5_000
+ENOUGH_WORDS = 40
+
+
+class Now(NamedTuple):
+    """What the rules look at, ten times a second."""
+
+    features: Features
+    link: Link | None
+    volume_feedback: bool
+
+
+Measure = Callable[[Now], float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One row of the rule book. `measure` returns None where it cannot judge.
+
+    `rises` says whether values above `enter` are the trouble (else values below). `{value}` in
+    `evidence` is the measure. `span_ms` is how far back the evidence reaches.
+    """
+
+    code: str
+    kind: Kind
+    severity: Severity
+    measure: Measure
+    rises: bool
+    enter: float
+    leave: float
+    hold_ms: int
+    cooldown_ms: int
+    span_ms: int
+    message: str
+    evidence: str
+
+
+def _pace(now: Now) -> float | None:
+    features = now.features
+    if not features.speaking or features.speech_ms < ENOUGH_SPEECH_MS:
+        return None
+    return features.syllables_per_s
+
+
+def _level(now: Now) -> float | None:
+    features = now.features
+    if not now.volume_feedback or not features.speaking or features.speech_ms < 3_000:
+        return None
+    return features.level_vs_baseline_db
+
+
+def _clipped(now: Now) -> float | None:
+    return now.features.clipped_pct if now.features.speaking else None
+
+
+def _silence(now: Now) -> float | None:
+    return float(now.features.silence_ms) if now.features.speech_ms > 0 else None
+
+
+def _fillers(now: Now) -> float | None:
+    features = now.features
+    if features.words < ENOUGH_WORDS:
+        return None
+    if features.fillers_per_100_words is None or features.hedges_per_100_words is None:
+        return None
+    return features.fillers_per_100_words + features.hedges_per_100_words
+
+
+def _monologue(now: Now) -> float | None:
+    return now.features.monologue_ms / 1000
+
+
+def _bad_link(now: Now) -> float | None:
+    return None if now.link is None else now.link.lost_pct + now.link.concealed_pct
+
+
+RULES: tuple[Rule, ...] = (
+    #    code            kind          severity  measure     rises enter leave  hold   cool    span
+    Rule("link_trouble", "correction", "high", _bad_link, True, 8.0, 3.0, 2_000, 30_000, 3_000,
+         "Your connection is losing sound",
+         "{value:.0f} % of the last second's sound was lost or made up; this is not your voice."),
+    Rule("clipping", "correction", "high", _clipped, True, 0.1, 0.02, 300, 30_000, 3_000,
+         "Too close: your sound distorts",
+         "{value:.1f} % of the last 3 s hit the top of the scale; move back or lower the gain."),
+    Rule("too_quiet", "correction", "medium", _level, False, -8.0, -5.0, 1_000, 20_000, 4_000,
+         "Speak up a little",
+         "{value:.0f} dB against your own microphone check over the last 3 s of speech."),
+    Rule("too_fast", "correction", "medium", _pace, True, 5.6, 5.0, 1_000, 20_000, 5_000,
+         "Slow down a little",
+         "{value:.1f} syllables a second over the last 5 s of speech; 3.5 to 5 is comfortable."),
+    Rule("too_slow", "suggestion", "low", _pace, False, 2.6, 3.0, 4_000, 30_000, 8_000,
+         "Pick up the pace",
+         "{value:.1f} syllables a second over the last 5 s of speech; 3.5 to 5 is comfortable."),
+    Rule("long_pause", "suggestion", "low", _silence, True, 4_000, 1_000, 0, 15_000, 4_000,
+         "Long pause: carry on",
+         "You have been silent for {value_s:.0f} s; pauses over 4 s lose the customer."),
+    Rule("filler_density", "suggestion", "medium", _fillers, True, 6.0, 4.0, 0, 45_000, 60_000,
+         "Fewer fillers: just say it",
+         "{value:.0f} fillers and hedges per 100 words of the last minute; fewer than 5 is clear."),
+    Rule("monologue", "suggestion", "medium", _monologue, True, 90.0, 5.0, 0, 60_000, 90_000,
+         "Pause and ask a question",
+         "You have talked for {value:.0f} s without leaving the customer room to answer."),
+)  # fmt: skip
+
+PRAISE_AFTER_SPEECH_MS = 25_000
+PRAISE_COOLDOWN_MS = 60_000
+PRAISE_PACE = (3.3, 5.2)
+
+
+class _State:
+    """Where one rule stands."""
+
+    __slots__ = ("armed", "beyond_since_ms", "fired_ms")
+
+    def __init__(self) -> None:
+        self.armed = True
+        self.beyond_since_ms: int | None = None
+        self.fired_ms: int | None = None
+
+    def due(self, rule: Rule, value: float | None, t_ms: int) -> bool:
+        """Whether `rule` wants to speak at `t_ms` given `value`; None leaves things as they are."""
+        if value is None:
+            return False
+        sign = 1 if rule.rises else -1
+        if sign * value <= sign * rule.leave:
+            self.armed = True
+        if sign * value <= sign * rule.enter:
+            self.beyond_since_ms = None
+            return False
+        if self.beyond_since_ms is None:
+            self.beyond_since_ms = t_ms
+        if not self.armed or t_ms - self.beyond_since_ms < rule.hold_ms:
+            return False
+        return self.fired_ms is None or t_ms - self.fired_ms >= rule.cooldown_ms
+
+
+class Coach:
+    """One track's feedback. Deterministic: the same features give the same cues."""
+
+    def __init__(self, rules: tuple[Rule, ...] = RULES) -> None:
+        self._rules = rules
+        self._states = {rule.code: _State() for rule in rules}
+        self._last_cue_ms = -INTERRUPTION_MS
+        self._good_from_speech_ms: int | None = None
+        self._last_praise_ms: int | None = None
+
+    def step(self, t_ms: int, now: Now) -> Feedback | None:
+        """Judge the features at session time `t_ms`; return the cue to give now, if any."""
+        due: tuple[Rule, float] | None = None
+        trouble = False
+        for rule in self._rules:
+            value = rule.measure(now)
+            state = self._states[rule.code]
+            wants = state.due(rule, value, t_ms)
+            trouble = trouble or state.beyond_since_ms is not None
+            if wants and due is None and value is not None:
+                due = rule, value
+        praise = self._praise_due(t_ms, now, trouble)
+        if t_ms - self._last_cue_ms < INTERRUPTION_MS:
+            return None
+        if due is not None:
+            return self._fire(t_ms, *due)
+        return self._praise(t_ms, now) if praise else None
+
+    def _fire(self, t_ms: int, rule: Rule, value: float) -> Feedback:
+        state = self._states[rule.code]
+        state.armed = False
+        state.fired_ms = self._last_cue_ms = t_ms
+        self._good_from_speech_ms = None
+        return Feedback(
+            kind=rule.kind,
+            severity=rule.severity,
+            code=rule.code,
+            parameters={"value": round(value, 2), "threshold": rule.enter},
+            message=rule.message,
+            evidence=rule.evidence.format(value=value, value_s=value / 1000),
+            span_ms=(max(0, t_ms - rule.span_ms), t_ms),
+        )
+
+    def _praise_due(self, t_ms: int, now: Now, trouble: bool) -> bool:
+        features = now.features
+        pace = features.syllables_per_s
+        steady = pace is None or PRAISE_PACE[0] <= pace <= PRAISE_PACE[1]
+        if trouble or (features.speaking and not steady):
+            self._good_from_speech_ms = None
+            return False
+        if self._good_from_speech_ms is None:
+            self._good_from_speech_ms = features.speech_ms
+        if features.speech_ms - self._good_from_speech_ms < PRAISE_AFTER_SPEECH_MS:
+            return False
+        return self._last_praise_ms is None or t_ms - self._last_praise_ms >= PRAISE_COOLDOWN_MS
+
+    def _praise(self, t_ms: int, now: Now) -> Feedback:
+        assert self._good_from_speech_ms is not None
+        seconds = (now.features.speech_ms - self._good_from_speech_ms) / 1000
+        self._last_praise_ms = self._last_cue_ms = t_ms
+        self._good_from_speech_ms = now.features.speech_ms
+        return Feedback(
+            kind="praise",
+            severity="low",
+            code="steady_delivery",
+            parameters={"value": round(seconds, 1)},
+            message="Great pace and level",
+            evidence=f"{seconds:.0f} s of speech at a steady pace and level, with nothing to mend.",
+            span_ms=(max(0, t_ms - round(seconds * 1000)), t_ms),
+        )

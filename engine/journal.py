@@ -1,0 +1,115 @@
+"""The append-only record of one session: its inputs and its events.
+
+A journal is a file of JSON lines ``["crc32 as 8 hex digits", {"k": kind, ...}]``. The checksum is
+over the record's own bytes. A torn or damaged line is dropped on reading; a torn tail is cut off
+before more is appended. `MemoryJournal` serves calls of which nothing may be kept.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+Record = dict[str, Any]
+
+MEMORY_LIMIT = 50_000
+"""Records a memory journal keeps (hours of a call); the oldest go first."""
+
+
+class Journal(Protocol):
+    def append(self, kind: str, /, **fields: Any) -> None:
+        """Write one record; when this returns the operating system has it."""
+
+    def sync(self) -> None:
+        """Force what was written to the disk. May take long: call it in a thread."""
+
+    def records(self) -> Iterator[Record]:
+        """Every record so far, oldest first."""
+
+    def close(self) -> None: ...
+
+
+def _encode(kind: str, fields: Record) -> bytes:
+    body = json.dumps({"k": kind, **fields}, separators=(",", ":"), ensure_ascii=False).encode()
+    return b'["%08x",%s]\n' % (zlib.crc32(body), body)
+
+
+def _decode(line: bytes) -> Record | None:
+    """The record of a line without its newline; None when it is torn or damaged."""
+    if len(line) < 14 or line[:2] != b'["' or line[10:12] != b'",' or line[-1:] != b"]":
+        return None
+    body = line[12:-1]
+    try:
+        if int(line[2:10], 16) != zlib.crc32(body):
+            return None
+        record = json.loads(body)
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def read(path: Path) -> Iterator[Record]:
+    """The good records of a journal file, oldest first."""
+    with path.open("rb") as file:
+        for line in file:
+            record = _decode(line.rstrip(b"\n"))
+            if record is not None and line.endswith(b"\n"):
+                yield record
+
+
+class FileJournal:
+    """A journal on disk. One writer at a time."""
+
+    def __init__(self, path: Path) -> None:
+        """Open `path` for appending, creating it (0600); a torn tail is cut off first."""
+        self.path = path
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        data = path.read_bytes()
+        whole = data.rfind(b"\n") + 1
+        if whole != len(data):
+            os.ftruncate(self._file, whole)
+        self._dirty = False
+
+    def append(self, kind: str, /, **fields: Any) -> None:
+        line = _encode(kind, fields)
+        while line:
+            line = line[os.write(self._file, line) :]
+        self._dirty = True
+
+    def sync(self) -> None:
+        if self._dirty:
+            self._dirty = False
+            os.fsync(self._file)
+
+    def records(self) -> Iterator[Record]:
+        return read(self.path)
+
+    def close(self) -> None:
+        if self._file >= 0:
+            os.fsync(self._file)
+            os.close(self._file)
+            self._file = -1
+
+
+class MemoryJournal:
+    """A journal that leaves no trace: for calls whose recording was refused."""
+
+    def __init__(self) -> None:
+        self._records: deque[Record] = deque(maxlen=MEMORY_LIMIT)
+
+    def append(self, kind: str, /, **fields: Any) -> None:
+        self._records.append({"k": kind, **fields})
+
+    def sync(self) -> None:
+        """Nothing to force."""
+
+    def records(self) -> Iterator[Record]:
+        return iter(list(self._records))
+
+    def close(self) -> None:
+        self._records.clear()

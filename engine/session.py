@@ -1,0 +1,203 @@
+"""One call: its tracks, its state machine, and the numbered, journalled stream of its events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import structlog
+
+from engine.asr.window import Recognizer
+from engine.clock import Anchor
+from engine.events import (
+    Bookmark,
+    Command,
+    Event,
+    Feedback,
+    Link,
+    Meters,
+    Metrics,
+    SessionState,
+    SessionType,
+    StateChanged,
+    Wire,
+)
+from engine.features import Baseline
+from engine.frames import Frame
+from engine.journal import Journal
+from engine.track import Track
+
+log = structlog.get_logger(__name__)
+
+CRASH_SEQ_STEP = 1000
+"""After a crash `seq` jumps by this, so that a number that may have been sent is not used twice."""
+
+TRANSITIONS: dict[SessionState, frozenset[SessionState]] = {
+    "created": frozenset({"active", "completed"}),
+    "active": frozenset({"paused", "interrupted", "completed"}),
+    "paused": frozenset({"active", "interrupted", "completed"}),
+    "interrupted": frozenset({"active", "completed"}),
+    "completed": frozenset(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SessionConfig:
+    """What a session is started with; journalled as an input."""
+
+    session_type: SessionType
+    baseline: Baseline | None
+    volume_feedback: bool
+    language: str = "en"
+
+
+Subscriber = Callable[[Event], None]
+MeterSubscriber = Callable[[str, int, Meters], None]
+
+
+class Session:
+    """`now_s()` is seconds since the session began. Everything runs on the media loop."""
+
+    def __init__(
+        self,
+        session_id: str,
+        config: SessionConfig,
+        recognizer: Recognizer,
+        journal: Journal,
+        now_s: Callable[[], float],
+        *,
+        state: SessionState = "created",
+        next_seq: int = 1,
+        first_utterance: int = 1,
+        start_sample: int = 0,
+    ) -> None:
+        self.id = session_id
+        self.config = config
+        self.state: SessionState = state
+        self.journal = journal
+        self.now_s = now_s
+        self.tracks: dict[str, Track] = {}
+        self.metrics: Metrics | None = None
+        self.feedback_count = 0
+        self.malformed_commands = 0
+        self._recognizer = recognizer
+        self._seq = next_seq - 1
+        self._first_utterance = first_utterance
+        self._start_sample = start_sample
+        self._subscribers: list[Subscriber] = []
+        self._meter_subscribers: list[MeterSubscriber] = []
+
+    @property
+    def last_seq(self) -> int:
+        return self._seq
+
+    @property
+    def t_ms(self) -> int:
+        """Session time of the newest sample processed on any track."""
+        return max((track.end_ms for track in self.tracks.values()), default=0)
+
+    def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
+        """Call `subscriber` with every event from now on; it must not wait. Returns the undo."""
+        self._subscribers.append(subscriber)
+        return lambda: self._subscribers.remove(subscriber)
+
+    def subscribe_meters(self, subscriber: MeterSubscriber) -> Callable[[], None]:
+        """Call `subscriber(track, t_ms, meters)` ten times a second. Returns the undo."""
+        self._meter_subscribers.append(subscriber)
+        return lambda: self._meter_subscribers.remove(subscriber)
+
+    def add_track(self, name: str) -> Track:
+        """Open the track `name` (or return it, when it is open already: a resume)."""
+        track = self.tracks.get(name)
+        if track is None:
+            track = self.tracks[name] = Track(
+                self.id,
+                name,
+                self.config.baseline,
+                self.config.volume_feedback,
+                self._recognizer,
+                self._first_utterance,
+                emit=lambda data: self.emit(data, name),
+                meters=lambda t_ms, meters: self._meters(name, t_ms, meters),
+                record=self.journal.append,
+            )
+            track.skip(self._start_sample)
+        return track
+
+    def push(self, frames: list[Frame]) -> None:
+        """Take the next frames of one track, in order."""
+        for frame in frames:
+            self.tracks[frame.track].push(frame)
+
+    def anchored(self, track: str, anchor: Anchor) -> None:
+        self.journal.append("anchor", track=track, **asdict(anchor))
+
+    def skip(self, track: str, to_sample: int) -> None:
+        """The track's time line goes on at `to_sample`: the client was away until then."""
+        self.tracks[track].skip(to_sample)
+
+    def set_link(self, track: str, link: Link) -> None:
+        """The link's quality over the last second, for meters and rules."""
+        self.tracks[track].link = link
+
+    def emit(self, data: Wire, track: str | None = None) -> Event:
+        """Number an event, write it to the journal, then hand it out."""
+        self._seq += 1
+        event = Event.of(self._seq, self.t_ms, track, data)
+        self.journal.append("event", e=event.model_dump())
+        if isinstance(data, Metrics):
+            self.metrics = data
+        elif isinstance(data, Feedback):
+            self.feedback_count += 1
+        for subscriber in list(self._subscribers):
+            subscriber(event)
+        return event
+
+    def enter(self, state: SessionState, reason: str | None = None) -> bool:
+        """Change state. False, and nothing happens, where the state machine has no such step."""
+        if state not in TRANSITIONS[self.state]:
+            return False
+        log.info("session_state", session=self.id, state=state, before=self.state, reason=reason)
+        if state in ("paused", "interrupted"):
+            self.flush()
+        self.state = state
+        self.emit(StateChanged(state=state, reason=reason))
+        return True
+
+    def flush(self) -> None:
+        """End every utterance and ask for its final words."""
+        for track in self.tracks.values():
+            track.flush()
+
+    @property
+    def finals_due(self) -> int:
+        """Utterances that are over and whose final words have not come yet."""
+        return sum(track.finals_due for track in self.tracks.values())
+
+    def complete(self, reason: str) -> None:
+        """Emit the last metrics, then enter `completed`. Call after finals have come."""
+        for track in self.tracks.values():
+            track.summarise()
+        self.enter("completed", reason)
+        self._recognizer.forget(self.id)
+
+    def command(self, command: Command, track: str) -> None:
+        """Journal a client's command; what it changes beyond the state is the caller's."""
+        self.journal.append(
+            "command", t=self.t_ms, track=track, command=command.model_dump(exclude_defaults=True)
+        )
+        if command.type == "bookmark":
+            self.emit(Bookmark(at_ms=self.t_ms, label=command.label), track)
+
+    def events(self, after_seq: int = 0) -> list[dict[str, Any]]:
+        """Journalled events with `seq` > `after_seq`, oldest first."""
+        return [
+            record["e"]
+            for record in self.journal.records()
+            if record["k"] == "event" and record["e"]["seq"] > after_seq
+        ]
+
+    def _meters(self, track: str, t_ms: int, meters: Meters) -> None:
+        for subscriber in list(self._meter_subscribers):
+            subscriber(track, t_ms, meters)

@@ -1,0 +1,154 @@
+"""One person's audio in a call: ring, voice activity, analyzers, utterances and feedback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from engine.asr.window import Hypothesis, Recognizer, Window
+from engine.events import Link, Meters, TranscriptFinal, Wire
+from engine.features import Baseline, Features, TrackAnalyzers
+from engine.feedback import Coach, Now
+from engine.frames import FRAME_MS, SAMPLE_RATE, Frame, Ring, Source, ms_of
+from engine.utterance import Utterances
+from engine.vad import VoiceActivity
+
+RING_S = 30.0
+FEATURES_EVERY_MS = 100
+METRICS_EVERY_MS = 2_000
+VOICED_WITHIN = SAMPLE_RATE // 10
+"""Silence up to this long still counts as speaking: stop consonants, not pauses."""
+
+Record = Callable[..., None]
+
+
+class Track:
+    """Feed frames in order with `push`. `emit` takes events, `record` journals inputs."""
+
+    def __init__(
+        self,
+        session: str,
+        name: str,
+        baseline: Baseline | None,
+        volume_feedback: bool,
+        recognizer: Recognizer,
+        first_utterance: int,
+        *,
+        emit: Callable[[Wire], None],
+        meters: Callable[[int, Meters], None],
+        record: Record,
+    ) -> None:
+        self.name = name
+        self.link: Link | None = None
+        self._volume_feedback = volume_feedback and baseline is not None
+        self._emit = emit
+        self._send_meters = meters
+        self._record = record
+        self._ring = Ring(RING_S)
+        self._vad = VoiceActivity()
+        self._analyzers = TrackAnalyzers(baseline)
+        self._coach = Coach()
+        self._recognizer = recognizer
+        self._utterances = Utterances(
+            session, name, self._ring.read, self._ask, self._on_utterance, first_utterance
+        )
+        self._play: tuple[Source, int] | None = None
+
+    @property
+    def end_sample(self) -> int:
+        return self._ring.end_sample
+
+    @property
+    def end_ms(self) -> int:
+        return ms_of(self._ring.end_sample)
+
+    @property
+    def finals_due(self) -> int:
+        return self._utterances.finals_due
+
+    def push(self, frame: Frame) -> None:
+        self._ring.push(frame)
+        self._note_play(frame)
+        edge = self._vad.push(frame)
+        self._analyzers.push(
+            frame.pcm, ms_of(frame.start_sample), frame.source.measured, self._is_voiced()
+        )
+        self._utterances.push(self._vad, edge)
+        if frame.source is Source.PAUSED:
+            return
+        end_ms = frame.end_ms
+        if end_ms % FEATURES_EVERY_MS < FRAME_MS:
+            self._on_features(end_ms, self._analyzers.features())
+        if end_ms % METRICS_EVERY_MS < FRAME_MS:
+            self.summarise()
+
+    def skip(self, to_sample: int) -> None:
+        """The time line goes on at `to_sample`; what lies between was never heard."""
+        self._ring.skip(to_sample)
+        self._vad.skip(to_sample)
+        self._play = None
+
+    def flush(self) -> None:
+        """End the current utterance and ask for its final words."""
+        self._utterances.flush(self._vad)
+
+    def summarise(self) -> None:
+        """Emit the scores and quantities of the call so far."""
+        self._emit(self._analyzers.metrics())
+
+    def _is_voiced(self) -> bool:
+        return self._vad.speaking and self._vad.silence_samples <= VOICED_WITHIN
+
+    def _ask(self, window: Window) -> None:
+        self._recognizer.submit(window, self._answered)
+
+    def _answered(self, hypothesis: Hypothesis) -> None:
+        window = hypothesis.window
+        self._record(
+            "hypothesis",
+            track=self.name,
+            at=self._ring.end_sample,
+            utterance=window.utterance,
+            kind=window.kind.name.lower(),
+            start=window.start_sample,
+            end=window.end_sample,
+            voiced_end=window.voiced_end_sample,
+            words=[
+                [word.text, word.start_ms, word.end_ms, word.probability]
+                for word in hypothesis.words
+            ],
+            failed=hypothesis.failed,
+        )
+        self._utterances.apply(hypothesis)
+
+    def _on_utterance(self, data: Wire) -> None:
+        self._emit(data)
+        if isinstance(data, TranscriptFinal):
+            self._analyzers.add_words(data.words)
+
+    def _on_features(self, t_ms: int, features: Features) -> None:
+        fields: dict[str, Any] = asdict(features)
+        link = self.link.model_dump() if self.link else None
+        self._record("features", track=self.name, f=fields, link=link)
+        self._send_meters(
+            t_ms,
+            Meters(
+                level_dbfs=features.level_dbfs,
+                lufs_momentary=features.lufs_momentary,
+                pitch_hz=features.pitch_hz,
+                syllables_per_s=features.syllables_per_s,
+                speaking=features.speaking,
+                snr_db=features.snr_db,
+                link=self.link,
+            ),
+        )
+        cue = self._coach.step(t_ms, Now(features, self.link, self._volume_feedback))
+        if cue is not None:
+            self._emit(cue)
+
+    def _note_play(self, frame: Frame) -> None:
+        """Journal where each run of equally sourced frames begins."""
+        if self._play is None or self._play[0] is not frame.source:
+            self._play = frame.source, frame.start_sample
+            self._record("play", track=self.name, at=frame.start_sample, source=frame.source.value)

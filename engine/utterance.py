@@ -1,0 +1,290 @@
+"""From voice activity to words: when a track asks the recognizer, and what becomes of the answers.
+
+During speech a hypothesis of the whole utterance is asked for every step. 0.16 s into a silence a
+speculative decode is asked for, so that the final words are ready when the silence has lasted long
+enough to end the utterance. The longer an utterance, the shorter a silence ends it; at
+`CUT_AT` of unbroken speech it is cut behind its last committed word, so that 15 s is the most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from engine.asr.agreement import Agreement
+from engine.asr.window import Hypothesis, Kind, SpokenWord, Window
+from engine.events import (
+    Degraded,
+    SpeechEnd,
+    SpeechStart,
+    TranscriptFinal,
+    TranscriptPartial,
+    Wire,
+    Word,
+)
+from engine.frames import SAMPLE_RATE, Pcm, ms_of
+from engine.vad import Edge, VoiceActivity
+
+STEP = SAMPLE_RATE // 2
+FIRST_STEP = SAMPLE_RATE * 2 // 5
+SPECULATE = SAMPLE_RATE * 16 // 100
+TAIL = SAMPLE_RATE * 2 // 10
+"""Audio kept behind the last voiced chunk in a final window."""
+CUT_AT = SAMPLE_RATE * 27 // 2
+CUT_MARGIN_MS = 500
+"""Words that end this close to the edge of a window being cut are left to the next utterance."""
+SOFT_ENDPOINTS = (
+    (SAMPLE_RATE * 11, SAMPLE_RATE * 2 // 10),
+    (SAMPLE_RATE * 8, SAMPLE_RATE * 3 // 10),
+)
+"""(utterance length, silence that then ends it), longest first; below these the VAD's 0.5 s."""
+
+
+@dataclass(slots=True)
+class _Utterance:
+    number: int
+    start_sample: int
+    agreement: Agreement = field(default_factory=Agreement)
+    asked_end: int = 0
+    asked_voiced_end: int = 0
+    newest_applied: int = 0
+    speculated_for: int = -1
+    speculation: Hypothesis | None = None
+    ended_at: int | None = None
+    cutting: bool = False
+    pauses: list[tuple[int, int]] = field(default_factory=list)
+
+
+class Utterances:
+    """One track's utterances.
+
+    `read(start, end)` returns int16 audio of the track; `ask(window)` submits to a recognizer whose
+    answers come back through `apply`; `emit(data)` takes the events.
+    """
+
+    def __init__(
+        self,
+        session: str,
+        track: str,
+        read: Callable[[int, int], Pcm],
+        ask: Callable[[Window], None],
+        emit: Callable[[Wire], None],
+        first_number: int = 1,
+    ) -> None:
+        self._session = session
+        self._track = track
+        self._read = read
+        self._ask = ask
+        self._emit = emit
+        self._next_number = first_number
+        self._current: _Utterance | None = None
+        self._open: dict[int, _Utterance] = {}
+        self.finals_due = 0
+
+    def push(self, vad: VoiceActivity, edge: Edge | None) -> None:
+        """Take the voice activity after one more frame."""
+        if edge is Edge.START:
+            self._begin(vad.start_sample)
+        current = self._current
+        if current is None:
+            return
+        if edge is Edge.END or self._soft_end(current, vad):
+            self._end(current, vad)
+            return
+        if current.cutting:
+            return
+        if vad.silence_samples >= SPECULATE:
+            if current.speculated_for != vad.voiced_end_sample:
+                current.speculated_for = vad.voiced_end_sample
+                current.speculation = None
+                self._submit(current, Kind.SPECULATIVE, vad)
+        elif vad.end_sample - current.start_sample >= CUT_AT:
+            current.cutting = True
+            self._submit(current, Kind.FINAL, vad)
+        elif self._step_due(current, vad):
+            kind = Kind.REFRESH if current.newest_applied else Kind.FIRST
+            self._submit(current, kind, vad)
+
+    def flush(self, vad: VoiceActivity) -> None:
+        """End the current utterance now and ask for its final words."""
+        if self._current is not None:
+            vad.stop()
+            self._end(self._current, vad)
+
+    def apply(self, hypothesis: Hypothesis) -> None:
+        """Take an answer. Answers to utterances already final, or older than one taken, are moot."""
+        window = hypothesis.window
+        utterance = self._open.get(window.utterance)
+        if utterance is None:
+            return
+        if hypothesis.failed is not None:
+            self._emit(Degraded(what="transcript", why=hypothesis.failed))
+        if utterance.cutting and window.kind is Kind.FINAL:
+            self._cut(utterance, hypothesis)
+            return
+        if utterance.ended_at == window.voiced_end_sample and window.wants_times:
+            self._finish(utterance, hypothesis)
+            return
+        if window.kind is Kind.SPECULATIVE and utterance.speculated_for == window.voiced_end_sample:
+            utterance.speculation = hypothesis
+        if hypothesis.failed is None and window.end_sample > utterance.newest_applied:
+            utterance.newest_applied = window.end_sample
+            self._partial(utterance, hypothesis.words)
+
+    def _begin(self, start_sample: int) -> _Utterance:
+        utterance = _Utterance(self._next_number, start_sample, asked_voiced_end=start_sample)
+        self._next_number += 1
+        self._current = self._open[utterance.number] = utterance
+        self._emit(SpeechStart(utterance=utterance.number, start_ms=ms_of(start_sample)))
+        return utterance
+
+    def _soft_end(self, current: _Utterance, vad: VoiceActivity) -> bool:
+        length = vad.end_sample - current.start_sample
+        for longer_than, silence in SOFT_ENDPOINTS:
+            if length >= longer_than:
+                if vad.silence_samples >= silence and not current.cutting:
+                    vad.stop()
+                    return True
+                return False
+        return False
+
+    def _step_due(self, current: _Utterance, vad: VoiceActivity) -> bool:
+        step = STEP if current.asked_end else FIRST_STEP
+        return vad.voiced_end_sample - current.asked_voiced_end >= step
+
+    def _submit(self, utterance: _Utterance, kind: Kind, vad: VoiceActivity) -> None:
+        end = vad.end_sample
+        if kind is Kind.FINAL and not utterance.cutting:
+            end = min(end, vad.voiced_end_sample + TAIL)
+        utterance.asked_end = end
+        utterance.asked_voiced_end = vad.voiced_end_sample
+        utterance.pauses = [pause for pause in vad.pauses if pause[0] >= utterance.start_sample]
+        pcm = self._read(utterance.start_sample, end)
+        self._ask(
+            Window(
+                self._session,
+                self._track,
+                utterance.number,
+                kind,
+                utterance.start_sample,
+                end,
+                vad.voiced_end_sample,
+                pcm,
+            )
+        )
+
+    def _end(self, utterance: _Utterance, vad: VoiceActivity) -> None:
+        self._current = None
+        utterance.ended_at = vad.voiced_end_sample
+        self._emit(SpeechEnd(utterance=utterance.number, end_ms=ms_of(vad.voiced_end_sample)))
+        self.finals_due += 1
+        if utterance.cutting:
+            return
+        ready = utterance.speculation
+        if ready is not None and ready.window.voiced_end_sample == utterance.ended_at:
+            self._finish(utterance, ready)
+        else:
+            self._submit(utterance, Kind.FINAL, vad)
+
+    def _partial(self, utterance: _Utterance, words: list[SpokenWord]) -> None:
+        if utterance.agreement.push([word.text for word in words]):
+            self._emit(
+                TranscriptPartial(
+                    utterance=utterance.number,
+                    committed=" ".join(utterance.agreement.committed),
+                    tentative=" ".join(utterance.agreement.tentative),
+                )
+            )
+
+    def _finish(self, utterance: _Utterance, hypothesis: Hypothesis) -> None:
+        del self._open[utterance.number]
+        self.finals_due -= 1
+        assert utterance.ended_at is not None
+        if hypothesis.failed is not None:
+            words = self._untimed(utterance, utterance.agreement.committed)
+        else:
+            words = self._placed(utterance, hypothesis.words, utterance.ended_at)
+        self._final(utterance, words, utterance.ended_at)
+
+    def _cut(self, utterance: _Utterance, hypothesis: Hypothesis) -> None:
+        """End `utterance` behind its last committed word and go on with the rest as another."""
+        window = hypothesis.window
+        if hypothesis.failed is None:
+            self._partial(utterance, hypothesis.words)
+        edge_ms = ms_of(window.end_sample - window.start_sample) - CUT_MARGIN_MS
+        sure = min(len(utterance.agreement.committed), len(hypothesis.words))
+        keep = [word for word in hypothesis.words[:sure] if word.end_ms <= edge_ms]
+        cut_sample = window.end_sample
+        if keep:
+            cut_sample = window.start_sample + keep[-1].end_ms * SAMPLE_RATE // 1000
+        words = self._placed(utterance, keep, cut_sample)
+        if hypothesis.failed is not None:
+            words = self._untimed(utterance, utterance.agreement.committed)
+        del self._open[utterance.number]
+        ended_at = utterance.ended_at
+        if ended_at is None:
+            self._emit(SpeechEnd(utterance=utterance.number, end_ms=ms_of(cut_sample)))
+        self._final(utterance, words, cut_sample)
+        self._go_on(cut_sample, ended_at)
+
+    def _go_on(self, cut_sample: int, ended_at: int | None) -> None:
+        if ended_at is None:
+            rest = self._begin(cut_sample)
+            rest.asked_end = cut_sample
+            return
+        current = self._current
+        if ended_at <= cut_sample:
+            self.finals_due -= 1
+            return
+        rest = self._begin(cut_sample)
+        self._current = current
+        rest.ended_at = ended_at
+        end = ended_at + TAIL
+        self._emit(SpeechEnd(utterance=rest.number, end_ms=ms_of(ended_at)))
+        self._ask(
+            Window(
+                self._session,
+                self._track,
+                rest.number,
+                Kind.FINAL,
+                cut_sample,
+                end,
+                ended_at,
+                self._read(cut_sample, end),
+            )
+        )
+
+    def _final(self, utterance: _Utterance, words: list[Word], end_sample: int) -> None:
+        self._emit(
+            TranscriptFinal(
+                utterance=utterance.number,
+                start_ms=ms_of(utterance.start_sample),
+                end_ms=ms_of(end_sample),
+                words=words,
+            )
+        )
+
+    def _placed(
+        self, utterance: _Utterance, words: list[SpokenWord], end_sample: int
+    ) -> list[Word]:
+        """Words on session time. Cross-attention lets a word run into the silence behind it, so no
+        word spans a pause that voice activity found, nor the end of the utterance."""
+        origin_ms, last_ms = ms_of(utterance.start_sample), ms_of(end_sample)
+        pauses = [(ms_of(start), ms_of(end)) for start, end in utterance.pauses]
+        placed: list[Word] = []
+        for word in words:
+            start_ms = min(origin_ms + word.start_ms, last_ms)
+            end_ms = min(origin_ms + word.end_ms, last_ms)
+            for pause_start_ms, pause_end_ms in pauses:
+                if pause_start_ms <= start_ms < pause_end_ms < end_ms:
+                    start_ms = pause_end_ms
+                elif start_ms < pause_start_ms < end_ms:
+                    end_ms = pause_start_ms
+            placed.append((word.text, start_ms, max(start_ms, end_ms), word.probability))
+        return placed
+
+    def _untimed(self, utterance: _Utterance, texts: list[str]) -> list[Word]:
+        """Committed words of an utterance whose final decode failed, all at its span."""
+        start_ms = ms_of(utterance.start_sample)
+        end_ms = ms_of(max(utterance.asked_voiced_end, utterance.start_sample))
+        return [(text, start_ms, end_ms, 0.0) for text in texts]

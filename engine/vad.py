@@ -1,0 +1,204 @@
+"""Voice activity: a webrtcvad gate that costs microseconds, Silero behind it to confirm.
+
+Silero runs only while the gate has been open within the last 0.3 s, on 32 ms chunks with its state
+carried along. Speech starts when two chunks in a row are likely speech and ends (`Edge.END`) after
+0.5 s without any. What was not received says nothing: such chunks keep the last probability for at
+most 1 s.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from enum import Enum
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import webrtcvad
+from numpy.typing import NDArray
+
+from engine.frames import FRAME_SAMPLES, SAMPLE_RATE, Frame, Source
+
+CHUNK = 512
+CONTEXT = 64
+PREROLL_CHUNKS = 6
+GATE_HOLD_FRAMES = 15
+GATE_MODE = 1
+SPEECH = 0.5
+NO_SPEECH = 0.35
+START_CHUNKS = 2
+START_PAD = SAMPLE_RATE * 160 // 1000
+END_PAD = SAMPLE_RATE * 100 // 1000
+ENDPOINT = SAMPLE_RATE // 2
+UNKNOWN_LIMIT = SAMPLE_RATE
+PAUSE = SAMPLE_RATE // 5
+
+Chunk = NDArray[np.float32]
+
+
+class Edge(Enum):
+    START = "start"
+    END = "end"
+
+
+def silero_path() -> Path:
+    """Silero v6, as faster-whisper packages it (MIT). Found without importing the package."""
+    spec = importlib.util.find_spec("faster_whisper")
+    if spec is None or spec.origin is None:
+        raise ImportError("faster-whisper is not installed: it carries the Silero VAD model")
+    return Path(spec.origin).parent / "assets" / "silero_vad_v6.onnx"
+
+
+@cache
+def _silero() -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(
+        str(silero_path()), options, providers=["CPUExecutionProvider"]
+    )
+
+
+class Silero:
+    """Streaming speech probability of 512-sample chunks (float32, -1 to 1, 16 kHz)."""
+
+    def __init__(self) -> None:
+        self._model = _silero()
+        self._input = np.zeros((1, CONTEXT + CHUNK), np.float32)
+        self.reset()
+
+    def reset(self) -> None:
+        self._h = np.zeros((1, 1, 128), np.float32)
+        self._c = np.zeros((1, 1, 128), np.float32)
+        self._input[:] = 0
+
+    def push(self, chunk: Chunk) -> float:
+        """Probability (0-1) that `chunk` holds speech."""
+        self._input[0, :CONTEXT] = self._input[0, -CONTEXT:]
+        self._input[0, CONTEXT:] = chunk
+        probability, self._h, self._c = self._model.run(
+            None, {"input": self._input, "h": self._h, "c": self._c}
+        )
+        return float(probability[0])
+
+
+class VoiceActivity:
+    """One track's voice activity. Feed every frame in order; read the attributes after each.
+
+    `speaking`: inside an utterance. `start_sample`: where it began, padded by 160 ms.
+    `voiced_end_sample`: end of the newest chunk that was speech. `pauses`: silent spans of at least
+    `PAUSE` samples inside the utterance, as (start, end) session samples, oldest first.
+    """
+
+    def __init__(self) -> None:
+        self._gate = webrtcvad.Vad(GATE_MODE)
+        self._silero = Silero()
+        self._pending = np.zeros(CHUNK + FRAME_SAMPLES, np.float32)
+        self._filled = 0
+        self._unknown = 0
+        self._past = np.zeros((PREROLL_CHUNKS, CHUNK), np.float32)
+        self._chunk_end = 0
+        self._gate_open_frames = 0
+        self._was_open = False
+        self._likely = 0
+        self._first_likely = 0
+        self._last_probability = 0.0
+        self._unknown_run = 0
+        self._floor_sample = 0
+        self.speaking = False
+        self.start_sample = 0
+        self.voiced_end_sample = 0
+        self.end_sample = 0
+        self.pauses: list[tuple[int, int]] = []
+
+    @property
+    def silence_samples(self) -> int:
+        """Samples since the last chunk of speech."""
+        return self.end_sample - self.voiced_end_sample
+
+    def push(self, frame: Frame) -> Edge | None:
+        """Take the next frame; return START or END when an utterance begins or ends with it."""
+        self.end_sample = frame.end_sample
+        known = frame.source.measured
+        if known and self._gate.is_speech(frame.pcm.tobytes(), SAMPLE_RATE):
+            self._gate_open_frames = GATE_HOLD_FRAMES
+        elif self._gate_open_frames > 0 and known:
+            self._gate_open_frames -= 1
+        self._pending[self._filled : self._filled + FRAME_SAMPLES] = frame.pcm
+        self._filled += FRAME_SAMPLES
+        self._unknown += 0 if known or frame.source is Source.PAUSED else FRAME_SAMPLES
+        edge = None
+        if self._filled >= CHUNK:
+            edge = self._take_chunk()
+        if edge is None and self.speaking and self.silence_samples >= ENDPOINT:
+            edge = self.stop()
+        return edge
+
+    def stop(self) -> Edge:
+        """End the utterance now (end of the call, pause, or a cut)."""
+        self.speaking = False
+        self._likely = 0
+        self._floor_sample = min(self.end_sample, self.voiced_end_sample + END_PAD)
+        return Edge.END
+
+    def skip(self, to_sample: int) -> None:
+        """The time line goes on at `to_sample`; no utterance reaches back over the jump."""
+        self.speaking = False
+        self._filled = self._unknown = self._likely = self._gate_open_frames = 0
+        self._was_open = False
+        self._past[:] = 0
+        self._chunk_end = self._floor_sample = self.end_sample = to_sample
+        self.voiced_end_sample = to_sample
+
+    def _take_chunk(self) -> Edge | None:
+        chunk = self._pending[:CHUNK] / 32768.0
+        self._filled -= CHUNK
+        self._pending[: self._filled] = self._pending[CHUNK : CHUNK + self._filled]
+        unknown = self._unknown > CHUNK // 2
+        self._unknown = min(self._unknown, self._filled)
+        self._chunk_end += CHUNK
+        probability = self._probability(chunk, unknown)
+        self._past[:-1] = self._past[1:]
+        self._past[-1] = chunk
+        return self._judge(probability)
+
+    def _probability(self, chunk: Chunk, unknown: bool) -> float:
+        if unknown and self._unknown_run < UNKNOWN_LIMIT:
+            self._unknown_run += CHUNK
+            return self._last_probability
+        self._unknown_run = self._unknown_run + CHUNK if unknown else 0
+        is_open = self._gate_open_frames > 0 or self.speaking
+        probability = 0.0
+        if is_open:
+            if not self._was_open:
+                self._silero.reset()
+                for past in self._past:
+                    self._silero.push(past)
+            probability = self._silero.push(chunk)
+        self._was_open = is_open
+        self._last_probability = probability
+        return probability
+
+    def _judge(self, probability: float) -> Edge | None:
+        if self.speaking:
+            if probability >= NO_SPEECH:
+                begun = self._chunk_end - CHUNK
+                if begun - self.voiced_end_sample >= PAUSE:
+                    self.pauses.append((self.voiced_end_sample, begun))
+                self.voiced_end_sample = self._chunk_end
+            return None
+        if probability < SPEECH:
+            self._likely = 0
+            return None
+        if self._likely == 0:
+            self._first_likely = self._chunk_end - CHUNK
+        self._likely += 1
+        if self._likely < START_CHUNKS:
+            return None
+        self.speaking = True
+        self.pauses = []
+        self.start_sample = max(self._first_likely - START_PAD, self._floor_sample, 0)
+        self.voiced_end_sample = self._chunk_end
+        return Edge.START

@@ -1,0 +1,1 @@
+"""WebRTC in and out: the only package that knows aiortc. Knows `engine`, never `api`."""

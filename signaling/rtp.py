@@ -1,0 +1,261 @@
+"""The receive path of one track: RTP packets in any order -> frames on session time.
+
+A packet that arrives in order is decoded at once, so a clean network adds no delay. Behind a hole
+packets wait for at most `HOLD_S`; then the hole is filled from the copy inside the next packet
+(in-band FEC), by concealment for at most `MAX_CONCEAL_RTP`, and by `absent` frames beyond that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from engine.clock import RTP_RATE, Anchor, RtpTime, TrackClock
+from engine.frames import SAMPLE_RATE, Frame, Framer, Source
+from signaling import opus
+
+HOLD_S = 0.06
+MAX_CONCEAL_RTP = RTP_RATE // 10
+SKIP_SAMPLES = 2 * SAMPLE_RATE
+"""A gap longer than this in front of an anchor is skipped, not filled with absent frames."""
+MAX_HELD = 64
+"""Packets kept behind a hole; one more and the hole is given up at once."""
+MAX_STEP = 3000
+"""A forward sequence jump beyond this (a minute of 20 ms packets) is a new stream."""
+_RTP_PER_SAMPLE = RTP_RATE // SAMPLE_RATE
+
+
+class Timer(Protocol):
+    def cancel(self) -> None: ...
+
+
+class Sink(Protocol):
+    """Where the receive path delivers; called on the media loop, must not wait."""
+
+    def frames(self, frames: list[Frame]) -> None: ...
+
+    def packet(self, start_rtp: int, payload: bytes) -> None:
+        """An untouched Opus packet that starts at `start_rtp`: session time in 48 kHz ticks."""
+
+    def anchored(self, anchor: Anchor) -> None: ...
+
+    def skipped(self, to_sample: int) -> None:
+        """The time line jumps ahead to `to_sample`: nobody was there, and no frames fill it."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """Packets since the track began; `fec_ms`, `plc_ms` and `absent_ms` are media time."""
+
+    received: int = 0
+    lost: int = 0
+    late: int = 0
+    duplicate: int = 0
+    malformed: int = 0
+    ignored: int = 0
+    fec_ms: int = 0
+    plc_ms: int = 0
+    played_ms: int = 0
+
+
+class Receiver:
+    """Reorders, recovers and decodes one track's packets.
+
+    `now_s()` is seconds since the session began; `call_later(delay_s, callback)` schedules on the
+    media loop (both handed in, so that tests run on virtual time).
+    """
+
+    def __init__(
+        self,
+        track: str,
+        clock: TrackClock,
+        sink: Sink,
+        now_s: Callable[[], float],
+        call_later: Callable[[float, Callable[[], None]], Timer],
+        start_sample: int = 0,
+    ) -> None:
+        self.counts = Counts()
+        self.jitter_s = 0.0
+        self.last_arrival_s = now_s()
+        self._framer = Framer(track)
+        self._framer.skip(start_sample)
+        self._clock = clock
+        self._sink = sink
+        self._now_s = now_s
+        self._call_later = call_later
+        self._paused = False
+        self._ssrc: int | None = None
+        self._timer: Timer | None = None
+        self._transit: float | None = None
+        self._restart()
+
+    def _restart(self) -> None:
+        self._decoder = opus.Decoder()
+        self._time = RtpTime()
+        self._held: dict[int, tuple[int, bytes, float]] = {}
+        self._next_seq: int | None = None
+        self._next_rtp: int | None = None
+        self._transit = None
+
+    @property
+    def end_sample(self) -> int:
+        """Session sample at which the delivered time line ends."""
+        return self._framer.end_sample
+
+    @property
+    def lag_s(self) -> float:
+        return self._clock.lag_s()
+
+    def pause(self) -> None:
+        """Stop listening: packets are ignored until `resume`, session time runs on (`advance`)."""
+        self._release_all()
+        self._paused = True
+
+    def resume(self) -> None:
+        """Listen again; the next packet lays an anchor."""
+        self.advance()
+        self._paused = False
+        self._clock.expect("resume")
+
+    def reanchor(self) -> None:
+        """Lay an anchor at the next packet: the client announced another device."""
+        self._clock.expect("device")
+
+    def advance(self) -> None:
+        """Bring the time line up to now while no packet can: `paused` or `absent` frames."""
+        source = Source.PAUSED if self._paused else Source.ABSENT
+        frames = self._framer.fill(int(self._now_s() * SAMPLE_RATE), source)
+        if frames:
+            self._sink.frames(frames)
+
+    def close(self) -> None:
+        """Deliver what is held and stop the timer."""
+        self._release_all()
+
+    def push(self, ssrc: int, seq: int, timestamp: int, payload: bytes) -> None:
+        """Take one RTP packet: 16-bit `seq`, 32-bit `timestamp`, the Opus `payload`."""
+        now_s = self._now_s()
+        self.last_arrival_s = now_s
+        if self._paused:
+            self.counts.ignored += 1
+            return
+        try:
+            duration = opus.duration_rtp(payload)
+        except opus.OpusError:
+            self.counts.malformed += 1
+            return
+        if ssrc != self._ssrc:
+            self._switch(ssrc)
+        self._measure_jitter(timestamp, now_s)
+        if self._next_seq is None:
+            self._next_seq = seq
+        ahead = (seq - self._next_seq) & 0xFFFF
+        if ahead >= 0x8000:
+            self.counts.late += 1
+            return
+        if ahead > MAX_STEP:
+            self._release_all()
+            self._next_seq, self._next_rtp = seq, None
+        if seq in self._held:
+            self.counts.duplicate += 1
+            return
+        self.counts.received += 1
+        self.counts.played_ms += duration * 1000 // RTP_RATE
+        self._held[seq] = (timestamp, payload, now_s)
+        self._drain(now_s)
+
+    def _switch(self, ssrc: int) -> None:
+        if self._ssrc is not None:
+            self._release_all()
+            self._restart()
+            self._clock.expect("ssrc")
+        self._ssrc = ssrc
+
+    def _measure_jitter(self, timestamp: int, now_s: float) -> None:
+        # RFC 3550, 6.4.1: J += (|D| - J) / 16
+        transit = now_s - timestamp / RTP_RATE
+        if self._transit is not None:
+            step = abs(transit - self._transit)
+            if step < 1.0:
+                self.jitter_s += (step - self.jitter_s) / 16
+        self._transit = transit
+
+    def _drain(self, now_s: float) -> None:
+        assert self._next_seq is not None
+        while self._held:
+            entry = self._held.pop(self._next_seq, None)
+            if entry is None:
+                oldest_s = min(arrival for _, _, arrival in self._held.values())
+                wait_s = oldest_s + HOLD_S - now_s
+                if wait_s > 1e-4 and len(self._held) < MAX_HELD:
+                    self._wake_in(wait_s)
+                    return
+                nearest = min(self._held, key=lambda q: (q - self._next_seq) & 0xFFFF)  # type: ignore[operator]
+                lost = (nearest - self._next_seq) & 0xFFFF
+                self.counts.lost += lost
+                entry = self._held.pop(nearest)
+                self._next_seq = nearest
+            else:
+                lost = 0
+            self._next_seq = (self._next_seq + 1) & 0xFFFF
+            self._play(entry[0], entry[1], now_s, lost)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _wake_in(self, wait_s: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._call_later(wait_s, self._hold_expired)
+
+    def _hold_expired(self) -> None:
+        self._timer = None
+        self._drain(self._now_s())
+
+    def _release_all(self) -> None:
+        if self._held:
+            self._drain(float("inf"))
+
+    def _play(self, timestamp: int, payload: bytes, now_s: float, lost: int) -> None:
+        rtp = self._time.unwrap(timestamp)
+        now_s = min(now_s, self._now_s())
+        start, anchor = self._clock.place(rtp, now_s, self._framer.end_sample)
+        if anchor is not None:
+            self._sink.anchored(anchor)
+            self._next_rtp = None
+            if start - self._framer.end_sample > SKIP_SAMPLES:
+                self._framer.skip(start)
+                self._sink.skipped(start)
+        frames: list[Frame] = []
+        if self._next_rtp is not None and rtp > self._next_rtp:
+            self._fill_gap(rtp - self._next_rtp, start, payload, lost, frames)
+        try:
+            pcm = self._decoder.decode(payload)
+        except opus.OpusError:
+            self.counts.malformed += 1
+            pcm = self._decoder.conceal(RTP_RATE // 50 // _RTP_PER_SAMPLE)
+        frames += self._framer.push(start, pcm, Source.RECEIVED)
+        self._next_rtp = rtp + len(pcm) * _RTP_PER_SAMPLE
+        self._sink.packet(start * _RTP_PER_SAMPLE, payload)
+        if frames:
+            self._sink.frames(frames)
+
+    def _fill_gap(
+        self, gap_rtp: int, start: int, payload: bytes, lost: int, frames: list[Frame]
+    ) -> None:
+        """Fill the `gap_rtp` ticks that end at session sample `start`."""
+        fec_rtp = 0
+        if lost and opus.holds_fec(payload):
+            fec_rtp = min(gap_rtp, opus.duration_rtp(payload))
+        conceal_rtp = min(gap_rtp - fec_rtp, MAX_CONCEAL_RTP)
+        samples = conceal_rtp // _RTP_PER_SAMPLE // 40 * 40
+        if samples > 0:
+            at = start - gap_rtp // _RTP_PER_SAMPLE
+            frames += self._framer.push(at, self._decoder.conceal(samples), Source.PLC)
+            self.counts.plc_ms += samples * 1000 // SAMPLE_RATE
+        samples = fec_rtp // _RTP_PER_SAMPLE // 40 * 40
+        if samples > 0:
+            pcm = self._decoder.recover(payload, samples)
+            frames += self._framer.push(start - samples, pcm, Source.FEC)
+            self.counts.fec_ms += samples * 1000 // SAMPLE_RATE
