@@ -89,7 +89,8 @@ class _Voice(MediaStreamTrack):
         piece = self._pcm[self._position : self._position + FRAME]
         if len(piece) < FRAME:
             piece = np.concatenate([piece, np.zeros(FRAME - len(piece), np.int16)])
-        frame = av.AudioFrame.from_ndarray(piece[None], format="s16", layout="mono")
+        # Stereo with equal channels: FFmpeg turns mono into stereo 3 dB too quiet.
+        frame = av.AudioFrame.from_ndarray(piece.repeat(2)[None], format="s16", layout="stereo")
         frame.sample_rate = RATE
         frame.pts = self._position
         frame.time_base = fractions.Fraction(1, RATE)
