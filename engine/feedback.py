@@ -6,8 +6,10 @@ have passed. Only one cue interrupts within `INTERRUPTION_MS`: of several that a
 stands highest in the table goes out, the others wait and go only if they still hold.
 
 Thresholds and their sources: pace 140-160 words a minute is comfortable, 110-180 acceptable, and a
-change of about 10 % is noticeable, hence the dead bands; at 1.5 syllables a word and a fifth of the
-time spent in short pauses, 180 wpm is 5.6 and 110 wpm is 3.4 syllables a second of speech. Fillers:
+change of about 10 % is noticeable, hence the dead bands. At 1.5 syllables a word and a fifth of the
+time spent in short pauses, 180 wpm is 5.6 dictionary syllables a second of speech; our detector
+counts syllable nuclei, about 0.9 of them, so 180 wpm reads 5.0 and `too_fast` enters above that.
+Slower than 110 wpm while speaking (3.0 nuclei a second) is slow only when it is sustained. Fillers:
 fewer than 5 per 100 words (hedges count with them). Level is judged against the person's own
 microphone check: 8 dB below it is about half as loud. A silence of 4 s is far beyond the pauses of
 fluent speech (under 2 s). Monologue: 90 s without a pause for the customer.
@@ -110,12 +112,12 @@ RULES: tuple[Rule, ...] = (
     Rule("too_quiet", "correction", "medium", _level, False, -8.0, -5.0, 1_000, 20_000, 4_000,
          "Speak up a little",
          "{value:.0f} dB against your own microphone check over the last 3 s of speech."),
-    Rule("too_fast", "correction", "medium", _pace, True, 5.6, 5.0, 1_000, 20_000, 5_000,
+    Rule("too_fast", "correction", "medium", _pace, True, 5.2, 4.7, 1_000, 20_000, 5_000,
          "Slow down a little",
-         "{value:.1f} syllables a second over the last 5 s of speech; 3.5 to 5 is comfortable."),
-    Rule("too_slow", "suggestion", "low", _pace, False, 2.6, 3.0, 4_000, 30_000, 8_000,
+         "{value:.1f} syllables a second over the last 5 s of speech; 3 to 4.6 is comfortable."),
+    Rule("too_slow", "suggestion", "low", _pace, False, 2.5, 2.8, 4_000, 30_000, 8_000,
          "Pick up the pace",
-         "{value:.1f} syllables a second over the last 5 s of speech; 3.5 to 5 is comfortable."),
+         "{value:.1f} syllables a second over the last 5 s of speech; 3 to 4.6 is comfortable."),
     Rule("long_pause", "suggestion", "low", _silence, True, 4_000, 1_000, 0, 15_000, 4_000,
          "Long pause: carry on",
          "You have been silent for {value_s:.0f} s; pauses over 4 s lose the customer."),
@@ -129,7 +131,7 @@ RULES: tuple[Rule, ...] = (
 
 PRAISE_AFTER_SPEECH_MS = 25_000
 PRAISE_COOLDOWN_MS = 60_000
-PRAISE_PACE = (3.3, 5.2)
+PRAISE_PACE = (2.8, 4.7)
 
 
 class _State:
@@ -225,7 +227,7 @@ class Coach:
             severity="low",
             code="steady_delivery",
             parameters={"value": round(seconds, 1)},
-            message="Great pace and level",
-            evidence=f"{seconds:.0f} s of speech at a steady pace and level, with nothing to mend.",
+            message="Nice, steady delivery",
+            evidence=f"{seconds:.0f} s of speech at a comfortable pace, with nothing to mend.",
             span_ms=(max(0, t_ms - round(seconds * 1000)), t_ms),
         )

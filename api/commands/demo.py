@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import signal
-import subprocess
-import sys
 import tempfile
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +13,13 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 
+from api.child import NodeProcess, NodeStartError
 from api.commands.screen import Screen
 from api.demo import bundled
 from engine.models import ModelError, ensure
 from signaling import stack
-from signaling.publisher import PublishError, Publisher, load_audio
+from signaling.publisher import Publisher, PublishError, load_audio
 
-READY_WITHIN_S = 90.0
 CHECK_MS = 10_000
 """How much of a file that is not ours is taken as its microphone check."""
 
@@ -57,9 +52,9 @@ def demo(
     except ModelError as error:
         raise click.ClickException(str(error)) from error
     with tempfile.TemporaryDirectory(prefix="forecourt-demo-") as temporary:
-        node = _Node(port, data or Path(temporary))
+        node = NodeProcess(data or Path(temporary), port=port)
         try:
-            node.wait_until_ready()
+            node.start()
             figures = asyncio.run(_call(node.url, audio))
             if json_path is not None:
                 json_path.write_text(json.dumps(figures, indent=2) + "\n")
@@ -67,79 +62,16 @@ def demo(
             if not once:
                 click.echo("Speak into it yourself; Ctrl-C stops the node.")
                 node.wait()
+        except NodeStartError as error:
+            raise click.ClickException(str(error)) from error
         except (PublishError, TimeoutError) as error:
-            raise click.ClickException(f"The call failed: {error or 'no answer in time'}") from error
+            raise click.ClickException(
+                f"The call failed: {error or 'no answer in time'}"
+            ) from error
         except KeyboardInterrupt:
             click.echo("\nStopping.")
         finally:
             node.stop()
-
-
-class _Node:
-    """A `forecourt serve` of our own, in a child process."""
-
-    def __init__(self, port: int, data: Path) -> None:
-        environment = os.environ | {
-            "FORECOURT_ICE_LOOPBACK": "1",
-            "FORECOURT_LOG_LEVEL": os.environ.get("FORECOURT_LOG_LEVEL", "warning"),
-        }
-        command = [sys.executable, "-m", "api.cli", "serve"]
-        command += ["--port", str(port), "--data", str(data)]
-        self._process = subprocess.Popen(
-            command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
-        )
-        self.url = ""
-
-    def wait_until_ready(self) -> None:
-        assert self._process.stderr is not None
-        marker = "Forecourt listens on "
-        for line in self._process.stderr:
-            if line.startswith(marker):
-                self.url = line.removeprefix(marker).strip()
-                break
-            sys.stderr.write(line)
-        else:
-            raise click.ClickException("The node did not start; its messages are above.")
-        self._pass_on_messages()
-        try:
-            asyncio.run(self._healthy())
-        except TimeoutError as error:
-            raise click.ClickException(
-                f"The node was not ready within {READY_WITHIN_S:.0f} s."
-            ) from error
-
-    async def _healthy(self) -> None:
-        async with asyncio.timeout(READY_WITHIN_S), httpx.AsyncClient() as http:
-            while True:
-                try:
-                    if (await http.get(f"{self.url}/healthz")).is_success:
-                        return
-                except httpx.TransportError:
-                    if self._process.poll() is not None:
-                        raise click.ClickException(
-                            "The node ended while starting; its messages are above."
-                        ) from None
-                await asyncio.sleep(0.1)
-
-    def _pass_on_messages(self) -> None:
-        def copy() -> None:
-            assert self._process.stderr is not None
-            for line in self._process.stderr:
-                sys.stderr.write(line)
-
-        threading.Thread(target=copy, name="node-messages", daemon=True).start()
-
-    def wait(self) -> None:
-        self._process.wait()
-
-    def stop(self) -> None:
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
-            try:
-                self._process.wait(15)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
 
 
 async def _call(url: str, audio: Path | None) -> dict[str, Any]:

@@ -18,9 +18,7 @@ from engine.models import ModelError, ensure
 @click.command()
 @click.option("--host", help="Loopback address to listen on (FORECOURT_HOST).")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port; 0 takes a free one.")
-@click.option(
-    "--data", type=click.Path(path_type=Path), help="Folder for journals and recordings."
-)
+@click.option("--data", type=click.Path(path_type=Path), help="Folder for journals and recordings.")
 def serve(host: str | None, port: int | None, data: Path | None) -> None:
     """Run a node: practice page, API and media, on this machine only."""
     given = {"host": host, "port": port, "data": data}

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import av.filter
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
@@ -46,6 +47,7 @@ class Passage(BaseModel):
     name: str
     phrases: list[str] = Field(min_length=1)
     speed: float = Field(ge=0.5, le=2.0)
+    tempo: float = Field(default=1.0, ge=0.5, le=2.0)
     gain_db: float = Field(le=0.0)
     phrase_pause_ms: int = Field(ge=0)
     pause_after_ms: int = Field(ge=0)
@@ -92,10 +94,11 @@ class Voice:
             self._kokoro = Kokoro(str(weights / MODEL_FILE), str(voices))
         self._name = name
 
-    def speak(self, text: str, speed: float) -> Samples:
+    def speak(self, text: str, speed: float, tempo: float) -> Samples:
         """Synthesize `text`: float64 mono at 48 kHz, first and last 5 ms faded."""
         audio, rate_hz = self._kokoro.create(text, self._name, speed=speed, lang="en-us")
-        samples = trimmed(resample_poly(audio.astype(np.float64), SAMPLE_RATE_HZ, rate_hz))
+        samples = resample_poly(audio.astype(np.float64), SAMPLE_RATE_HZ, rate_hz)
+        samples = trimmed(compressed(samples, tempo))
         ramp = np.linspace(0.0, 1.0, milliseconds(5))
         samples[: ramp.size] *= ramp
         samples[-ramp.size :] *= ramp[::-1]
@@ -130,8 +133,33 @@ def trimmed(samples: Samples) -> Samples:
     return samples[loud[0] * FRAME_SAMPLES : (loud[-1] + 1) * FRAME_SAMPLES].copy()
 
 
+def compressed(samples: Samples, tempo: float) -> Samples:
+    """`samples` (48 kHz) `tempo` times as fast at the same pitch, by FFmpeg's `atempo` (WSOLA)."""
+    if tempo == 1.0:
+        return samples
+    graph = av.filter.Graph()
+    source = graph.add_abuffer(sample_rate=SAMPLE_RATE_HZ, format="flt", layout="mono")
+    stretch = graph.add("atempo", str(tempo))
+    sink = graph.add("abuffersink")
+    source.link_to(stretch)
+    stretch.link_to(sink)
+    graph.configure()
+    frame = av.AudioFrame.from_ndarray(
+        samples.astype(np.float32).reshape(1, -1), format="flt", layout="mono"
+    )
+    frame.sample_rate = SAMPLE_RATE_HZ
+    graph.push(frame)
+    graph.push(None)
+    blocks = []
+    while True:
+        try:
+            blocks.append(graph.pull().to_ndarray().reshape(-1))
+        except av.error.EOFError:
+            return np.concatenate(blocks).astype(np.float64)
+
+
 def room_noise(size: int, level_dbfs: float) -> Samples:
-    """Seeded noise like a quiet room's (white through a 1.5 kHz first-order low-pass), `size` samples."""
+    """Seeded noise like a quiet room's: `size` samples, first-order band-pass 60-1500 Hz."""
     white = np.random.default_rng(NOISE_SEED).standard_normal(size)
     band = butter(1, [60.0, 1500.0], "bandpass", fs=SAMPLE_RATE_HZ, output="sos")
     noise = sosfilt(band, white)
@@ -148,7 +176,7 @@ def compose(script: Script, voice: Voice) -> tuple[Samples, list[dict[str, Any]]
     placed: list[tuple[int, Samples]] = []
     records: list[dict[str, Any]] = []
     for passage in script.passages:
-        spoken = [voice.speak(phrase, passage.speed) for phrase in passage.phrases]
+        spoken = [voice.speak(phrase, passage.speed, passage.tempo) for phrase in passage.phrases]
         wanted_dbfs = script.speech_level_dbfs + passage.gain_db
         gain = 10.0 ** ((wanted_dbfs - active_level_dbfs(np.concatenate(spoken))) / 20.0)
         start = at
@@ -209,7 +237,7 @@ def sha256(path: Path) -> str:
 
 
 def render(weights: Path, folder: Path = FOLDER) -> dict[str, Any]:
-    """Render `call.toml` with the voice in `weights`; write both files to `folder`; return the sidecar."""
+    """Render `call.toml` with the voice in `weights` into `folder`; return the sidecar."""
     script = Script.load()
     samples, passages = compose(script, Voice(weights, script.voice))
     audio = folder / CALL.name
@@ -241,8 +269,9 @@ def main() -> None:
 
         weights = Path(models.ensure(MODEL))
     for passage in render(weights, arguments.out)["passages"]:
+        start_s, end_s = passage["startMs"] / 1000, passage["endMs"] / 1000
         print(
-            f"{passage['startMs'] / 1000:6.2f}-{passage['endMs'] / 1000:5.2f} s  {passage['name']:10}"
+            f"{start_s:6.2f}-{end_s:5.2f} s  {passage['name']:10}"
             f" {passage['rateWpm']:5.0f} wpm  {passage['levelDbfs']:6.1f} dBFS"
             f"  {', '.join(passage['feedback'])}"
         )

