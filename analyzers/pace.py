@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -251,25 +252,60 @@ class SyllableNuclei:
 
 MIN_WORDS = 10
 """Fewer words give no rate."""
+MIN_SPOKEN_MS = 2000
 
 
-def spoken_ms(words: Iterable[Word], absent_ms: Sequence[tuple[int, int]] = ()) -> int:
-    """Time that `words`, in order of time, took to say: silences of 2 s and more left out.
+def rate_wpm(words: int, duration_ms: int) -> float | None:
+    """`words` in `duration_ms` as words per minute; `None` below 10 words or 2 s."""
+    if words < MIN_WORDS or duration_ms < MIN_SPOKEN_MS:
+        return None
+    return words * 60_000.0 / duration_ms
 
-    `absent_ms` are spans (start, end) nothing was heard in; where one falls between two words, it
-    is left out too.
+
+class WordRate:
+    """Speech rate of words as they become final, over all of them and over the newest.
+
+    Words / speaking time: pauses up to 2 s count, as they do in published rates of talks; longer
+    ones are somebody else's turn. Spans in which nothing was heard are left out as well.
     """
-    total = 0
-    until: int | None = None
-    for _, start_ms, end_ms, _ in words:
-        if until is not None and start_ms > until:
+
+    def __init__(self, at_most: int = 1024) -> None:
+        self._words: deque[tuple[float, int, int]] = deque(maxlen=at_most)
+        self.reset()
+
+    def reset(self) -> None:
+        self._words.clear()
+        self._until_ms: int | None = None
+        self.count = 0
+        self.spoken_ms = 0
+        """Speaking time of all words pushed."""
+
+    def push(self, words: Iterable[Word], absent_ms: Sequence[tuple[int, int]] = ()) -> None:
+        """Take words in order of time; `absent_ms` are spans (start, end) without audio."""
+        for _, start_ms, end_ms, _ in words:
+            until = start_ms if self._until_ms is None else self._until_ms
             gap = start_ms - until
             for absent_start, absent_end in absent_ms:
                 gap -= max(0, min(start_ms, absent_end) - max(until, absent_start))
-            total += gap if 0 < gap < TURN_PAUSE_MS else 0
-        total += max(0, end_ms - (start_ms if until is None else max(start_ms, until)))
-        until = end_ms if until is None else max(until, end_ms)
-    return total
+            self.spoken_ms += gap if 0 < gap < TURN_PAUSE_MS else 0
+            began = self.spoken_ms
+            self.spoken_ms += max(0, end_ms - max(start_ms, until))
+            self._words.append(((start_ms + end_ms) / 2, began, self.spoken_ms))
+            self._until_ms = max(until, end_ms)
+            self.count += 1
+
+    @property
+    def mean_wpm(self) -> float | None:
+        """Rate (words per minute) of all words; `None` below 10 words or 2 s."""
+        return rate_wpm(self.count, self.spoken_ms)
+
+    def recent_wpm(self, since_ms: int) -> float | None:
+        """Rate of the words whose middle is not before `since_ms`, which must not decrease."""
+        while self._words and self._words[0][0] < since_ms:
+            self._words.popleft()
+        if not self._words:
+            return None
+        return rate_wpm(len(self._words), self._words[-1][2] - self._words[0][1])
 
 
 def words_per_minute(
@@ -277,18 +313,11 @@ def words_per_minute(
     window_ms: tuple[int, int],
     absent_ms: Sequence[tuple[int, int]] = (),
 ) -> float | None:
-    """Speech rate (words per minute) of the words whose middle lies inside `window_ms`.
+    """Speech rate (words per minute, see `WordRate`) of the words whose middle is in `window_ms`.
 
-    Words / `spoken_ms`: pauses up to 2 s count, as they do in published rates of talks; longer
-    ones are somebody else's turn. `None` for fewer than 10 words or for less than 2 s of speech.
+    `words` are in order of time. `None` for fewer than 10 words or less than 2 s of speaking.
     """
     first_ms, last_ms = window_ms
-    inside = [word for word in words if first_ms <= (word[1] + word[2]) / 2 <= last_ms]
-    return rate_wpm(len(inside), spoken_ms(inside, absent_ms))
-
-
-def rate_wpm(words: int, duration_ms: int) -> float | None:
-    """`words` in `duration_ms` as words per minute; `None` below 10 words or 2 s."""
-    if words < MIN_WORDS or duration_ms < 2000:
-        return None
-    return words * 60_000.0 / duration_ms
+    rate = WordRate(len(words))
+    rate.push((word for word in words if first_ms <= (word[1] + word[2]) / 2 <= last_ms), absent_ms)
+    return rate.mean_wpm

@@ -22,7 +22,7 @@ from analyzers.loudness import (
     Momentary,
     ShortSpeechLevel,
 )
-from analyzers.pace import SyllableNuclei, rate_wpm, spoken_ms, words_per_minute
+from analyzers.pace import SyllableNuclei, WordRate
 from analyzers.pauses import Pauses
 from analyzers.pitch import Pitch, PitchRange
 from analyzers.talk import TURN_PAUSE_MS, Monologue
@@ -105,11 +105,9 @@ class TrackAnalyzers:
         self._speaking = False
         self._absent_ms = 0
         self._absences: deque[tuple[int, int]] = deque(maxlen=64)
-        self._words: deque[Word] = deque(maxlen=1024)
+        self._rate = WordRate()
+        self._word_ends_ms: deque[int] = deque(maxlen=1024)
         self._occurrences: deque[Occurrence] = deque(maxlen=1024)
-        self._newest_word: Word | None = None
-        self._word_count = 0
-        self._spoken_ms = 0
         self._fillers = 0
         self._hedges = 0
 
@@ -154,20 +152,14 @@ class TrackAnalyzers:
 
     def add_words(self, words: Sequence[Word]) -> None:
         """Take the words of one final, once, in order of time."""
-        if not words:
-            return
         occurrences = self._lexicon.find(words)
-        self._words.extend(words)
         self._occurrences.extend(occurrences)
+        self._word_ends_ms.extend(word[2] for word in words)
+        self._rate.push(words, self._absences)
         self._certainty.push(words)
-        self._word_count += len(words)
-        self._fillers += sum(found.kind == "filler" for found in occurrences)
-        self._hedges += sum(found.kind == "hedge" for found in occurrences)
-        # The newest word of the previous final brings in the gap between the two, and only that.
-        before = [] if self._newest_word is None else [self._newest_word]
-        added = spoken_ms([*before, *words], self._absences) - spoken_ms(before)
-        self._spoken_ms += max(0, added)
-        self._newest_word = max([*before, *words], key=lambda word: word[2])
+        fillers = sum(found.kind == "filler" for found in occurrences)
+        self._fillers += fillers
+        self._hedges += len(occurrences) - fillers
 
     def features(self) -> Features:
         """Snapshot up to the newest frame. Meant to be taken every 100 ms."""
@@ -175,16 +167,13 @@ class TrackAnalyzers:
         short_dbfs = self._short.level_dbfs
         noise_dbfs = self._noise.level_dbfs
         since_ms = self._t_ms - TEXT_WINDOW_MS
-        while self._words and self._words[0][2] < since_ms:
-            self._words.popleft()
+        while self._word_ends_ms and self._word_ends_ms[0] < since_ms:
+            self._word_ends_ms.popleft()
         while self._occurrences and self._occurrences[0].end_ms < since_ms:
             self._occurrences.popleft()
-        words = len(self._words)
+        words = len(self._word_ends_ms)
         fillers = sum(found.kind == "filler" for found in self._occurrences)
         hedges = len(self._occurrences) - fillers
-        rate = words_per_minute(
-            list(self._words), (self._t_ms - RATE_WINDOW_MS, self._t_ms), self._absences
-        )
         talking = self._pauses.silence_ms < TURN_PAUSE_MS
         return Features(
             t_ms=self._t_ms,
@@ -202,7 +191,7 @@ class TrackAnalyzers:
             speech_ms=self._speech_ms,
             silence_ms=self._pauses.silence_ms,
             monologue_ms=self._monologue.speech_ms,
-            rate_wpm=_rounded(rate),
+            rate_wpm=_rounded(self._rate.recent_wpm(self._t_ms - RATE_WINDOW_MS)),
             words=words,
             fillers=fillers,
             hedges=hedges,
@@ -219,8 +208,8 @@ class TrackAnalyzers:
         active_dbfs = self._active.level_dbfs
         quantities = Quantities(
             speech_s=round(self._speech_ms / 1000, 1),
-            words=self._word_count,
-            rate_wpm=_rounded(rate_wpm(self._word_count, self._spoken_ms)),
+            words=self._rate.count,
+            rate_wpm=_rounded(self._rate.mean_wpm),
             syllables_per_s=_rounded(self._nuclei.mean_articulation_rate, 2),
             active_level_dbfs=_rounded(active_dbfs),
             level_vs_baseline_db=_rounded(self._above_baseline(active_dbfs)),
@@ -230,8 +219,8 @@ class TrackAnalyzers:
             asr_certainty=_rounded(self._certainty.mean, 3),
             fillers=self._fillers,
             hedges=self._hedges,
-            fillers_per_100_words=_rounded(per_100_words(self._fillers, self._word_count)),
-            hedges_per_100_words=_rounded(per_100_words(self._hedges, self._word_count)),
+            fillers_per_100_words=_rounded(per_100_words(self._fillers, self._rate.count)),
+            hedges_per_100_words=_rounded(per_100_words(self._hedges, self._rate.count)),
             pauses=self._pauses.count,
             longest_pause_ms=self._pauses.longest_ms,
         )

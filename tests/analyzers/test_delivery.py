@@ -1,0 +1,128 @@
+"""The scores keep their written formulas, their order and their bounds."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analyzers import delivery
+
+number = st.floats(-1e4, 1e4)
+maybe = st.none() | number
+count = st.integers(0, 10_000)
+
+
+def pace(rate_wpm, speech_s=60.0, words=100):
+    return delivery.pace(rate_wpm=rate_wpm, speech_s=speech_s, words=words)
+
+
+def volume(level_vs_baseline_db, clipped_pct=0.0, speech_s=60.0):
+    return delivery.volume(
+        level_vs_baseline_db=level_vs_baseline_db, clipped_pct=clipped_pct, speech_s=speech_s
+    )
+
+
+def clarity(snr_db=30.0, clipped_pct=0.0, asr_certainty=0.95, speech_s=60.0, words=100):
+    return delivery.clarity(
+        snr_db=snr_db,
+        clipped_pct=clipped_pct,
+        asr_certainty=asr_certainty,
+        speech_s=speech_s,
+        words=words,
+    )
+
+
+def confidence(fillers=0.0, hedges=0.0, variation_db=2.0, speech_s=60.0, words=100):
+    return delivery.confidence(
+        fillers_per_100_words=fillers,
+        hedges_per_100_words=hedges,
+        level_variation_db=variation_db,
+        speech_s=speech_s,
+        words=words,
+    )
+
+
+def test_comfortable_pace_is_full_and_acceptable_pace_passes():
+    assert [pace(rate) for rate in (140, 150, 160)] == [100, 100, 100]
+    assert [pace(rate) for rate in (110, 180)] == [60, 60]
+    assert [pace(rate) for rate in (40, 70, 220, 400)] == [0, 0, 0, 0]
+    assert 60 < pace(170) < 100
+
+
+def test_volume_is_full_near_ones_own_level_and_falls_on_both_sides():
+    assert [volume(db) for db in (-3, 0, 3)] == [100, 100, 100]
+    assert volume(-7.5) == volume(7.5) == 50
+    assert [volume(db) for db in (-20, 20)] == [0, 0]
+
+
+def test_clipping_costs_up_to_half_the_volume():
+    assert volume(0, clipped_pct=0.5) == 75
+    assert volume(0, clipped_pct=50) == 50
+
+
+def test_volume_without_a_microphone_check_is_unknown():
+    assert volume(None) is None
+
+
+def test_clarity_weighs_noise_clipping_and_certainty():
+    assert clarity() == 100
+    assert clarity(snr_db=0) == 65
+    assert clarity(clipped_pct=1) == 85
+    assert clarity(asr_certainty=0.5) == 50
+    assert clarity(snr_db=-5, clipped_pct=9, asr_certainty=0.1) == 0
+
+
+def test_clarity_before_the_noise_is_known_rests_on_the_rest():
+    assert clarity(snr_db=None) == 100
+    assert clarity(snr_db=None, clipped_pct=1) == round(100 * 0.5 / 0.65)
+
+
+def test_confidence_weighs_fillers_hedges_and_steadiness():
+    assert confidence() == 100
+    assert confidence(fillers=5) == 86
+    assert confidence(fillers=12) == 65
+    assert confidence(hedges=12) == 65
+    assert confidence(variation_db=9) == 70
+    assert confidence(fillers=40, hedges=40, variation_db=20) == 0
+    assert confidence(fillers=12, variation_db=None) == 50
+
+
+@pytest.mark.parametrize("missing", [{"speech_s": 4.9}, {"words": 9}])
+def test_scores_from_text_wait_for_five_seconds_and_ten_words(missing):
+    assert pace(150, **missing) is None
+    assert clarity(**missing) is None
+    assert confidence(**missing) is None
+
+
+def test_volume_waits_for_five_seconds_only():
+    assert volume(0, speech_s=4.9) is None
+    assert volume(0, speech_s=5.0) == 100
+
+
+def test_scores_without_their_quantity_are_unknown():
+    assert pace(None) is None
+    assert clarity(asr_certainty=None) is None
+    assert confidence(fillers=None) is None
+    assert confidence(hedges=None) is None
+
+
+@given(maybe, number, maybe, maybe, maybe, maybe, count)
+def test_scores_of_anything_are_none_or_whole_numbers_from_0_to_100(a, b, c, d, e, f, words):
+    for score in (
+        pace(a, words=words),
+        volume(c, clipped_pct=b),
+        clarity(c, b, d, words=words),
+        confidence(d, e, f, words=words),
+    ):
+        assert score is None or (isinstance(score, int) and 0 <= score <= 100)
+
+
+@given(st.floats(0, 60), st.floats(0, 60))
+def test_more_fillers_never_raise_confidence(a, b):
+    few, many = sorted([a, b])
+    assert confidence(fillers=few) >= confidence(fillers=many)
+
+
+@given(st.floats(-10, 80), st.floats(-10, 80))
+def test_more_noise_never_raises_clarity(a, b):
+    low, high = sorted([a, b])
+    assert clarity(snr_db=low) <= clarity(snr_db=high)
