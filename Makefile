@@ -71,8 +71,8 @@ $(STAMPS)/models: engine/models.toml | $(STAMPS)/core
 	$(BIN)/forecourt models fetch whisper-tiny.en
 	@touch $@
 
-$(STAMPS)/speech: tests/speech.toml | $(STAMPS)/core
-	$(BIN)/forecourt models --catalogue tests/speech.toml fetch --all
+$(STAMPS)/speech: benchmarks/speech.toml | $(STAMPS)/core
+	$(BIN)/forecourt models --catalogue benchmarks/speech.toml fetch --all
 	@touch $@
 
 $(STAMPS)/browser-libraries: $(wildcard $(BROWSER_TESTS)/package-lock.json) | $(STAMPS)/test

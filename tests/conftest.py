@@ -19,7 +19,7 @@ from engine import models
 hypothesis.settings.register_profile("forecourt", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("forecourt")
 
-SPEECH = Path(__file__).with_name("speech.toml")
+SPEECH = Path(__file__).parents[1] / "benchmarks" / "speech.toml"
 
 
 def test_data(pattern: str) -> list[Path]:
