@@ -1,8 +1,10 @@
 """Anchors: how a stream's RTP time maps to session time, the only time line of a call.
 
 An anchor pins one RTP time to one session sample; between anchors RTP time rules. Anchors are laid
-at the first packet, at a new SSRC, on resume, at an announced `pause`/`resume`/`device`, and when
-the stream has lagged its own 10 s minimum by more than 300 ms for 2 s.
+at the first packet, at a new SSRC, on resume, at an announced `pause`/`resume`/`device`, when the
+stream has lagged its own 10 s minimum by more than 300 ms for 2 s, and when it jumps ahead by more
+than 10 s. The 10 s are of RTP time: a stream that stopped without its RTP time running on (a muted
+sender) still lags what was sent before it stopped, however long ago that was.
 """
 
 from __future__ import annotations
@@ -20,8 +22,10 @@ _RTP_PER_SAMPLE = RTP_RATE // SAMPLE_RATE
 LAG_LIMIT_S = 0.3
 LAG_PATIENCE_S = 2.0
 LAG_WINDOW_S = 10.0
+LEAD_LIMIT_S = 10.0
+"""RTP time this far ahead of the least-delayed packet is another time line, not a gap to fill."""
 
-Reason = Literal["first", "ssrc", "resume", "pause", "device", "lag"]
+Reason = Literal["first", "ssrc", "resume", "pause", "device", "lag", "jump"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ class TrackClock:
         self.anchor: Anchor | None = None
         self._pending: Reason | None = "first"
         self._lag_s = 0.0
-        self._minima: deque[tuple[float, float]] = deque()
+        self._minima: deque[tuple[int, float]] = deque()
         self._lagging_since_s: float | None = None
 
     def expect(self, reason: Reason) -> None:
@@ -77,15 +81,16 @@ class TrackClock:
         max(end of the last frame, monotonic time), rounded up to the frame grid.
         """
         laid = None
-        if self._pending is None and self._lags_too_long(rtp, now_s):
-            self._pending = "lag"
+        if self._pending is None:
+            self._pending = self._strays(rtp, now_s)
         if self._pending is not None or self.anchor is None:
             position = max(end_sample, int(now_s * SAMPLE_RATE))
             position = -(-position // FRAME_SAMPLES) * FRAME_SAMPLES
             laid = self.anchor = Anchor(self._pending or "first", rtp, position)
             self._pending = None
+            self._lag_s = now_s - position / SAMPLE_RATE
             self._minima.clear()
-            self._lag_s = 0.0
+            self._minima.append((rtp, self._lag_s))
             self._lagging_since_s = None
         return self._sample(rtp), laid
 
@@ -97,18 +102,21 @@ class TrackClock:
         assert self.anchor is not None
         return self.anchor.sample + (rtp - self.anchor.rtp) // _RTP_PER_SAMPLE
 
-    def _lags_too_long(self, rtp: int, now_s: float) -> bool:
+    def _strays(self, rtp: int, now_s: float) -> Reason | None:
+        """Why the anchor no longer holds for this packet, if it does not."""
         if self.anchor is None:
-            return False
+            return None
         self._lag_s = now_s - self._sample(rtp) / SAMPLE_RATE
+        if self.lag_s() < -LEAD_LIMIT_S:
+            return "jump"
         while self._minima and self._minima[-1][1] >= self._lag_s:
             self._minima.pop()
-        self._minima.append((now_s, self._lag_s))
-        while self._minima[0][0] < now_s - LAG_WINDOW_S:
+        self._minima.append((rtp, self._lag_s))
+        while self._minima[0][0] < rtp - LAG_WINDOW_S * RTP_RATE:
             self._minima.popleft()
         if self.lag_s() <= LAG_LIMIT_S:
             self._lagging_since_s = None
-            return False
+            return None
         if self._lagging_since_s is None:
             self._lagging_since_s = now_s
-        return now_s - self._lagging_since_s >= LAG_PATIENCE_S
+        return "lag" if now_s - self._lagging_since_s >= LAG_PATIENCE_S else None

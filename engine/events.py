@@ -1,9 +1,10 @@
 """Every event on the wire: the contract between a node, its clients and its journals.
 
 One pydantic model per event type. JSON is camelCase, Python snake_case. The envelope is
-``{"v": 1, "seq": n, "t": session_ms, "track": ..., "type": ..., "data": {...}}``: ``t`` is the newest
-session time (ms) that had been processed when the event was made, ``seq`` counts journalled events
-of one session from 1 and survives a resume. `Meters` are numbered apart and never journalled.
+``{"v": 1, "seq": n, "t": session_ms, "track": ..., "type": ..., "data": {...}}``: ``t`` is the
+newest session time (ms) that had been processed when the event was made, ``seq`` counts journalled
+events of one session from 1 and survives a resume. `Meters` are numbered apart and never
+journalled.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class Wire(BaseModel):
 
 
 class StateChanged(Wire):
-    """`session.state`: the session entered `state`; `reason` is a short code, e.g. ``client_lost``."""
+    """`session.state`: the session entered `state`; `reason` is a code such as ``client_lost``."""
 
     state: SessionState
     reason: str | None = None
@@ -131,7 +132,7 @@ class Metrics(Wire):
 
 
 class Feedback(Wire):
-    """`feedback`: one cue for the trainee. `message` is at most six words; `evidence` explains it."""
+    """`feedback`: one cue for the trainee. `message`: at most six words; `evidence` explains it."""
 
     kind: Kind
     severity: Severity

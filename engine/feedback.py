@@ -114,10 +114,10 @@ RULES: tuple[Rule, ...] = (
          "{value:.0f} dB against your own microphone check over the last 3 s of speech."),
     Rule("too_fast", "correction", "medium", _pace, True, 5.2, 4.7, 1_000, 20_000, 5_000,
          "Slow down a little",
-         "{value:.1f} syllables a second over the last 5 s of speech; 3 to 4.6 is comfortable."),
+         "{value:.1f} syllables a second over the last 5 s of speech; 3 to 5 is comfortable."),
     Rule("too_slow", "suggestion", "low", _pace, False, 2.5, 2.8, 4_000, 30_000, 8_000,
          "Pick up the pace",
-         "{value:.1f} syllables a second over the last 5 s of speech; 3 to 4.6 is comfortable."),
+         "{value:.1f} syllables a second over the last 5 s of speech; 3 to 5 is comfortable."),
     Rule("long_pause", "suggestion", "low", _silence, True, 4_000, 1_000, 0, 15_000, 4_000,
          "Long pause: carry on",
          "You have been silent for {value_s:.0f} s; pauses over 4 s lose the customer."),
@@ -131,22 +131,29 @@ RULES: tuple[Rule, ...] = (
 
 PRAISE_AFTER_SPEECH_MS = 25_000
 PRAISE_COOLDOWN_MS = 60_000
-PRAISE_PACE = (2.8, 4.7)
+PRAISE_PACE = (2.8, 5.0)
 
 
 class _State:
     """Where one rule stands."""
 
-    __slots__ = ("armed", "beyond_since_ms", "fired_ms")
+    __slots__ = ("armed", "beyond_since_ms", "fired_ms", "seen_ms")
 
     def __init__(self) -> None:
         self.armed = True
         self.beyond_since_ms: int | None = None
         self.fired_ms: int | None = None
+        self.seen_ms = 0
 
     def due(self, rule: Rule, value: float | None, t_ms: int) -> bool:
-        """Whether `rule` wants to speak at `t_ms` given `value`; None leaves things as they are."""
+        """Whether `rule` wants to speak at `t_ms` given `value`.
+
+        None leaves things as they are, and its time does not count as time beyond `enter`.
+        """
+        since_ms, self.seen_ms = t_ms - self.seen_ms, t_ms
         if value is None:
+            if self.beyond_since_ms is not None:
+                self.beyond_since_ms += since_ms
             return False
         sign = 1 if rule.rises else -1
         if sign * value <= sign * rule.leave:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import zlib
 from collections import deque
 from collections.abc import Iterator
@@ -74,26 +75,36 @@ class FileJournal:
         if whole != len(data):
             os.ftruncate(self._file, whole)
         self._dirty = False
+        self._torn = False
+        self._syncing = threading.Lock()
 
     def append(self, kind: str, /, **fields: Any) -> None:
+        """Write one record. Raises `OSError` when the disk takes no more; later ones still may."""
         line = _encode(kind, fields)
+        if self._torn:
+            line = b"\n" + line
+        self._torn = True
         while line:
             line = line[os.write(self._file, line) :]
+        self._torn = False
         self._dirty = True
 
     def sync(self) -> None:
-        if self._dirty:
-            self._dirty = False
-            os.fsync(self._file)
+        with self._syncing:
+            if self._dirty and self._file >= 0:
+                self._dirty = False
+                os.fsync(self._file)
 
     def records(self) -> Iterator[Record]:
         return read(self.path)
 
     def close(self) -> None:
-        if self._file >= 0:
-            os.fsync(self._file)
-            os.close(self._file)
-            self._file = -1
+        """Force what was written to the disk and close. May take long, as `sync`."""
+        with self._syncing:
+            if self._file >= 0:
+                os.fsync(self._file)
+                os.close(self._file)
+                self._file = -1
 
 
 class MemoryJournal:

@@ -142,16 +142,23 @@ class Session:
         self.tracks[track].link = link
 
     def emit(self, data: Wire, track: str | None = None) -> Event:
-        """Number an event, write it to the journal, then hand it out."""
-        self._seq += 1
-        event = Event.of(self._seq, self.t_ms, track, data)
+        """Number an event, write it to the journal, then hand it out.
+
+        Raises `OSError` when the journal takes no more; the event then never was.
+        """
+        event = Event.of(self._seq + 1, self.t_ms, track, data)
         self.journal.append("event", e=event.model_dump())
+        self._seq = event.seq
         if isinstance(data, Metrics):
             self.metrics = data
         elif isinstance(data, Feedback):
             self.feedback_count += 1
         for subscriber in list(self._subscribers):
-            subscriber(event)
+            try:
+                subscriber(event)
+            except Exception:
+                # Who listens stands beside the call: its fault must not stop the frames.
+                log.exception("subscriber_failed", session=self.id, seq=event.seq)
         return event
 
     def enter(self, state: SessionState, reason: str | None = None) -> bool:
@@ -176,7 +183,9 @@ class Session:
         return sum(track.finals_due for track in self.tracks.values())
 
     def complete(self, reason: str) -> None:
-        """Emit the last metrics, then enter `completed`. Call after finals have come."""
+        """Emit the last metrics, then enter `completed`, once. Call after finals have come."""
+        if self.state == "completed":
+            return
         for track in self.tracks.values():
             track.summarise()
         self.enter("completed", reason)
@@ -200,4 +209,7 @@ class Session:
 
     def _meters(self, track: str, t_ms: int, meters: Meters) -> None:
         for subscriber in list(self._meter_subscribers):
-            subscriber(track, t_ms, meters)
+            try:
+                subscriber(track, t_ms, meters)
+            except Exception:
+                log.exception("meter_subscriber_failed", session=self.id)

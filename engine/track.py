@@ -35,7 +35,7 @@ class Track:
         recognizer: Recognizer,
         first_utterance: int,
         *,
-        emit: Callable[[Wire], None],
+        emit: Callable[[Wire], object],
         meters: Callable[[int, Meters], None],
         record: Record,
     ) -> None:
@@ -84,7 +84,11 @@ class Track:
             self.summarise()
 
     def skip(self, to_sample: int) -> None:
-        """The time line goes on at `to_sample`; what lies between was never heard."""
+        """The time line goes on at `to_sample`; what lies between was never heard.
+
+        An utterance ends where it was: neither its words nor its audio reach over the jump.
+        """
+        self.flush()
         self._ring.skip(to_sample)
         self._vad.skip(to_sample)
         self._play = None

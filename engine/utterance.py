@@ -3,7 +3,8 @@
 During speech a hypothesis of the whole utterance is asked for every step. 0.16 s into a silence a
 speculative decode is asked for, so that the final words are ready when the silence has lasted long
 enough to end the utterance. The longer an utterance, the shorter a silence ends it; at
-`CUT_AT` of unbroken speech it is cut behind its last committed word, so that 15 s is the most.
+`CUT_AT` of unbroken speech it is cut behind its last committed word, so that 15 s is the most. What
+has been said since then is the beginning of the next utterance.
 """
 
 from __future__ import annotations
@@ -27,12 +28,17 @@ from engine.vad import Edge, VoiceActivity
 
 STEP = SAMPLE_RATE // 2
 FIRST_STEP = SAMPLE_RATE * 2 // 5
+"""From the onset, which lies 160 ms ahead of the first likely chunk: 0.24 s of speech."""
 SPECULATE = SAMPLE_RATE * 16 // 100
 TAIL = SAMPLE_RATE * 2 // 10
 """Audio kept behind the last voiced chunk in a final window."""
 CUT_AT = SAMPLE_RATE * 27 // 2
+LONGEST = SAMPLE_RATE * 15
 CUT_MARGIN_MS = 500
 """Words that end this close to the edge of a window being cut are left to the next utterance."""
+CUT_OVERDUE = SAMPLE_RATE * 21
+"""Of an utterance this long whose cut has not been answered, speech goes on in another one: the
+recognizer is far behind, and the track's ring must still hold what it is asked about next."""
 SOFT_ENDPOINTS = (
     (SAMPLE_RATE * 11, SAMPLE_RATE * 2 // 10),
     (SAMPLE_RATE * 8, SAMPLE_RATE * 3 // 10),
@@ -44,6 +50,7 @@ SOFT_ENDPOINTS = (
 class _Utterance:
     number: int
     start_sample: int
+    onset_sample: int
     agreement: Agreement = field(default_factory=Agreement)
     asked_end: int = 0
     asked_voiced_end: int = 0
@@ -52,6 +59,8 @@ class _Utterance:
     speculation: Hypothesis | None = None
     ended_at: int | None = None
     cutting: bool = False
+    audio: Pcm | None = None
+    """From its start; kept where the ring may have moved on before it is asked for."""
     pauses: list[tuple[int, int]] = field(default_factory=list)
 
 
@@ -84,7 +93,7 @@ class Utterances:
     def push(self, vad: VoiceActivity, edge: Edge | None) -> None:
         """Take the voice activity after one more frame."""
         if edge is Edge.START:
-            self._begin(vad.start_sample)
+            self._begin(vad.start_sample, vad.onset_sample)
         current = self._current
         if current is None:
             return
@@ -92,6 +101,8 @@ class Utterances:
             self._end(current, vad)
             return
         if current.cutting:
+            if vad.end_sample - current.start_sample >= CUT_OVERDUE:
+                self._cut_unanswered(current)
             return
         if vad.silence_samples >= SPECULATE:
             if current.speculated_for != vad.voiced_end_sample:
@@ -99,8 +110,8 @@ class Utterances:
                 current.speculation = None
                 self._submit(current, Kind.SPECULATIVE, vad)
         elif vad.end_sample - current.start_sample >= CUT_AT:
-            current.cutting = True
-            self._submit(current, Kind.FINAL, vad)
+            current.pauses = _pauses(current, vad)
+            self._ask_cut(current, vad.voiced_end_sample)
         elif self._step_due(current, vad):
             kind = Kind.REFRESH if current.newest_applied else Kind.FIRST
             self._submit(current, kind, vad)
@@ -112,30 +123,35 @@ class Utterances:
             self._end(self._current, vad)
 
     def apply(self, hypothesis: Hypothesis) -> None:
-        """Take an answer. Answers to utterances already final, or older than one taken, are moot."""
+        """Take an answer. One to an utterance already final, or older than one taken, is moot."""
         window = hypothesis.window
         utterance = self._open.get(window.utterance)
         if utterance is None:
             return
         if hypothesis.failed is not None:
             self._emit(Degraded(what="transcript", why=hypothesis.failed))
+        is_last = utterance.ended_at == window.voiced_end_sample and window.wants_times
+        if is_last and (hypothesis.failed is None or window.kind is Kind.FINAL):
+            self._finish(utterance, hypothesis)
+            return
         if utterance.cutting and window.kind is Kind.FINAL:
             self._cut(utterance, hypothesis)
             return
-        if utterance.ended_at == window.voiced_end_sample and window.wants_times:
-            self._finish(utterance, hypothesis)
+        if hypothesis.failed is not None:
             return
         if window.kind is Kind.SPECULATIVE and utterance.speculated_for == window.voiced_end_sample:
             utterance.speculation = hypothesis
-        if hypothesis.failed is None and window.end_sample > utterance.newest_applied:
+        if window.end_sample > utterance.newest_applied:
             utterance.newest_applied = window.end_sample
             self._partial(utterance, hypothesis.words)
 
-    def _begin(self, start_sample: int) -> _Utterance:
-        utterance = _Utterance(self._next_number, start_sample, asked_voiced_end=start_sample)
+    def _begin(self, start_sample: int, onset_sample: int | None = None) -> _Utterance:
+        """An utterance with audio from `start_sample` on and speech from the onset on."""
+        onset = start_sample if onset_sample is None else onset_sample
+        utterance = _Utterance(self._next_number, start_sample, onset, asked_voiced_end=onset)
         self._next_number += 1
         self._current = self._open[utterance.number] = utterance
-        self._emit(SpeechStart(utterance=utterance.number, start_ms=ms_of(start_sample)))
+        self._emit(SpeechStart(utterance=utterance.number, start_ms=ms_of(onset)))
         return utterance
 
     def _soft_end(self, current: _Utterance, vad: VoiceActivity) -> bool:
@@ -153,38 +169,46 @@ class Utterances:
         return vad.voiced_end_sample - current.asked_voiced_end >= step
 
     def _submit(self, utterance: _Utterance, kind: Kind, vad: VoiceActivity) -> None:
-        end = vad.end_sample
-        if kind is Kind.FINAL and not utterance.cutting:
-            end = min(end, vad.voiced_end_sample + TAIL)
-        utterance.asked_end = end
-        utterance.asked_voiced_end = vad.voiced_end_sample
-        utterance.pauses = [pause for pause in vad.pauses if pause[0] >= utterance.start_sample]
-        pcm = self._read(utterance.start_sample, end)
-        self._ask(
-            Window(
-                self._session,
-                self._track,
-                utterance.number,
-                kind,
-                utterance.start_sample,
-                end,
-                vad.voiced_end_sample,
-                pcm,
-            )
-        )
+        utterance.pauses = _pauses(utterance, vad)
+        self._request(utterance, kind, vad.end_sample, vad.voiced_end_sample)
+
+    def _request(self, utterance: _Utterance, kind: Kind, end: int, voiced_end: int) -> None:
+        start = utterance.start_sample
+        utterance.asked_end, utterance.asked_voiced_end = end, voiced_end
+        audio = utterance.audio
+        pcm = self._read(start, end) if audio is None else audio[: end - start]
+        number = utterance.number
+        self._ask(Window(self._session, self._track, number, kind, start, end, voiced_end, pcm))
 
     def _end(self, utterance: _Utterance, vad: VoiceActivity) -> None:
         self._current = None
         utterance.ended_at = vad.voiced_end_sample
+        utterance.pauses = _pauses(utterance, vad)
         self._emit(SpeechEnd(utterance=utterance.number, end_ms=ms_of(vad.voiced_end_sample)))
         self.finals_due += 1
-        if utterance.cutting:
-            return
         ready = utterance.speculation
         if ready is not None and ready.window.voiced_end_sample == utterance.ended_at:
             self._finish(utterance, ready)
-        else:
-            self._submit(utterance, Kind.FINAL, vad)
+            return
+        end = min(vad.end_sample, vad.voiced_end_sample + TAIL)
+        utterance.audio = self._read(utterance.start_sample, end)
+        if not utterance.cutting:
+            self._ask_last(utterance)
+
+    def _ask_last(self, utterance: _Utterance) -> None:
+        """Ask for the final words of an utterance that is over; a long one is cut first."""
+        assert utterance.ended_at is not None
+        assert utterance.audio is not None
+        if utterance.ended_at - utterance.start_sample > LONGEST:
+            self._ask_cut(utterance, utterance.ended_at)
+            return
+        end = utterance.start_sample + len(utterance.audio)
+        self._request(utterance, Kind.FINAL, end, utterance.ended_at)
+
+    def _ask_cut(self, utterance: _Utterance, voiced_end: int) -> None:
+        utterance.cutting = True
+        end = utterance.start_sample + CUT_AT
+        self._request(utterance, Kind.FINAL, end, min(voiced_end, end))
 
     def _partial(self, utterance: _Utterance, words: list[SpokenWord]) -> None:
         if utterance.agreement.push([word.text for word in words]):
@@ -208,57 +232,52 @@ class Utterances:
 
     def _cut(self, utterance: _Utterance, hypothesis: Hypothesis) -> None:
         """End `utterance` behind its last committed word and go on with the rest as another."""
-        window = hypothesis.window
         if hypothesis.failed is None:
             self._partial(utterance, hypothesis.words)
-        edge_ms = ms_of(window.end_sample - window.start_sample) - CUT_MARGIN_MS
-        sure = min(len(utterance.agreement.committed), len(hypothesis.words))
-        keep = [word for word in hypothesis.words[:sure] if word.end_ms <= edge_ms]
-        cut_sample = window.end_sample
-        if keep:
-            cut_sample = window.start_sample + keep[-1].end_ms * SAMPLE_RATE // 1000
-        words = self._placed(utterance, keep, cut_sample)
-        if hypothesis.failed is not None:
+            kept, cut_sample = _cut_point(hypothesis, utterance.agreement.settled)
+            words = self._placed(utterance, kept, cut_sample)
+        else:
+            cut_sample = hypothesis.window.end_sample
             words = self._untimed(utterance, utterance.agreement.committed)
         del self._open[utterance.number]
-        ended_at = utterance.ended_at
-        if ended_at is None:
+        if utterance.ended_at is None:
             self._emit(SpeechEnd(utterance=utterance.number, end_ms=ms_of(cut_sample)))
         self._final(utterance, words, cut_sample)
-        self._go_on(cut_sample, ended_at)
+        self._go_on(utterance, cut_sample)
 
-    def _go_on(self, cut_sample: int, ended_at: int | None) -> None:
-        if ended_at is None:
-            rest = self._begin(cut_sample)
-            rest.asked_end = cut_sample
-            return
-        current = self._current
-        if ended_at <= cut_sample:
+    def _cut_unanswered(self, utterance: _Utterance) -> None:
+        """Let the next utterance begin where the window of the cut ends, whatever its words are."""
+        utterance.cutting = False
+        utterance.ended_at = utterance.asked_voiced_end
+        self.finals_due += 1
+        self._emit(SpeechEnd(utterance=utterance.number, end_ms=ms_of(utterance.ended_at)))
+        self._begin(utterance.asked_end).asked_end = utterance.asked_end
+
+    def _go_on(self, utterance: _Utterance, cut_sample: int) -> None:
+        """Begin the utterance that holds what `utterance` was cut off from."""
+        current, ended_at = self._current, utterance.ended_at
+        if ended_at is not None:
             self.finals_due -= 1
-            return
+            if ended_at <= cut_sample:
+                return
         rest = self._begin(cut_sample)
+        rest.asked_end = cut_sample
+        if ended_at is None:
+            return
+        assert utterance.audio is not None
         self._current = current
         rest.ended_at = ended_at
-        end = ended_at + TAIL
+        rest.audio = utterance.audio[cut_sample - utterance.start_sample :]
+        rest.pauses = [pause for pause in utterance.pauses if pause[0] >= cut_sample]
         self._emit(SpeechEnd(utterance=rest.number, end_ms=ms_of(ended_at)))
-        self._ask(
-            Window(
-                self._session,
-                self._track,
-                rest.number,
-                Kind.FINAL,
-                cut_sample,
-                end,
-                ended_at,
-                self._read(cut_sample, end),
-            )
-        )
+        self.finals_due += 1
+        self._ask_last(rest)
 
     def _final(self, utterance: _Utterance, words: list[Word], end_sample: int) -> None:
         self._emit(
             TranscriptFinal(
                 utterance=utterance.number,
-                start_ms=ms_of(utterance.start_sample),
+                start_ms=ms_of(utterance.onset_sample),
                 end_ms=ms_of(end_sample),
                 words=words,
             )
@@ -268,12 +287,13 @@ class Utterances:
         self, utterance: _Utterance, words: list[SpokenWord], end_sample: int
     ) -> list[Word]:
         """Words on session time. Cross-attention lets a word run into the silence behind it, so no
-        word spans a pause that voice activity found, nor the end of the utterance."""
+        word spans a pause that voice activity found, nor the onset or end of the utterance."""
         origin_ms, last_ms = ms_of(utterance.start_sample), ms_of(end_sample)
+        onset_ms = ms_of(utterance.onset_sample)
         pauses = [(ms_of(start), ms_of(end)) for start, end in utterance.pauses]
         placed: list[Word] = []
         for word in words:
-            start_ms = min(origin_ms + word.start_ms, last_ms)
+            start_ms = min(max(onset_ms, origin_ms + word.start_ms), last_ms)
             end_ms = min(origin_ms + word.end_ms, last_ms)
             for pause_start_ms, pause_end_ms in pauses:
                 if pause_start_ms <= start_ms < pause_end_ms < end_ms:
@@ -285,6 +305,25 @@ class Utterances:
 
     def _untimed(self, utterance: _Utterance, texts: list[str]) -> list[Word]:
         """Committed words of an utterance whose final decode failed, all at its span."""
-        start_ms = ms_of(utterance.start_sample)
-        end_ms = ms_of(max(utterance.asked_voiced_end, utterance.start_sample))
+        start_ms = ms_of(utterance.onset_sample)
+        end_ms = ms_of(max(utterance.asked_voiced_end, utterance.onset_sample))
         return [(text, start_ms, end_ms, 0.0) for text in texts]
+
+
+def _pauses(utterance: _Utterance, vad: VoiceActivity) -> list[tuple[int, int]]:
+    return [pause for pause in vad.pauses if pause[0] >= utterance.start_sample]
+
+
+def _cut_point(hypothesis: Hypothesis, settled: int) -> tuple[list[SpokenWord], int]:
+    """The words that stay before a cut, and the sample to cut at.
+
+    The first `settled` words, or all where none are settled, but none within `CUT_MARGIN_MS` of the
+    window's edge, where a word may be half there. The whole window, where that leaves nothing.
+    """
+    window, words = hypothesis.window, hypothesis.words
+    edge_ms = ms_of(len(window.pcm)) - CUT_MARGIN_MS
+    clear = [word for word in words if word.end_ms <= edge_ms]
+    kept = clear[:settled] or clear
+    if not kept or kept[-1].end_ms < CUT_MARGIN_MS:
+        return words, window.end_sample
+    return kept, window.start_sample + kept[-1].end_ms * SAMPLE_RATE // 1000

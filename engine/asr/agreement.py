@@ -36,11 +36,15 @@ def prefix_length(committed: Sequence[str], hypothesis: Sequence[str]) -> int:
 
 
 class Agreement:
-    """One utterance's committed and tentative words."""
+    """One utterance's committed and tentative words.
+
+    `settled` is how many words of the newest hypothesis stand for the committed ones.
+    """
 
     def __init__(self) -> None:
         self.committed: list[str] = []
         self.tentative: list[str] = []
+        self.settled = 0
         self._committed_keys: list[str] = []
         self._tentative_keys: list[str] = []
 
@@ -57,6 +61,7 @@ class Agreement:
         changed = agreed > 0 or tail != self.tentative
         self.committed += tail[:agreed]
         self._committed_keys += tail_keys[:agreed]
+        self.settled = at + agreed
         self.tentative = tail[agreed:]
         self._tentative_keys = tail_keys[agreed:]
         return changed

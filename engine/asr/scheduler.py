@@ -1,17 +1,19 @@
 """One worker process decodes for every session of a node: most urgent window first, in batches.
 
-A worker that dies is started again and its windows are queued again; calls go on. Every queue is
-bounded: at most one waiting window per utterance and `MAX_WAITING` in all; beyond that the least
-urgent window is dropped and counted.
+A worker that dies is started again and its windows are queued again, each to be decoded alone: so
+one that kills it fails by itself. The queue is bounded: at most one waiting window per utterance
+and `MAX_WAITING` in all; beyond that the least urgent window is dropped and counted (a FINAL one is
+answered, as failed).
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,9 @@ MAX_ATTEMPTS = 3
 READY_TIMEOUT_S = 60.0
 ANSWER_TIMEOUT_S = 30.0
 RESTART_DELAY_S = 0.2
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+"""The worker's linear algebra must not spin on the cores that the media process needs."""
+WORKER = (sys.executable, "-m", "engine.asr.worker")
 
 Done = Callable[[Hypothesis], None]
 
@@ -46,6 +51,7 @@ class _Ticket:
     done: Done
     asked_s: float
     attempts: int = 0
+    wanted: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +67,27 @@ class Statistics:
 class Scheduler:
     """Implements `engine.asr.window.Recognizer` on one worker process.
 
-    `folder` is a verified model folder; `options` go to `ShortContextWhisper`.
+    `folder` is a verified model folder; `options` go to `ShortContextWhisper`. `worker` is the
+    command that is given both and speaks the protocol of `engine.asr.worker`; one that takes longer
+    than `answer_timeout_s` over a batch is taken for dead.
     """
 
-    def __init__(self, folder: Path, options: dict[str, Any] | None = None) -> None:
-        self._arguments = [str(folder), json.dumps(options or {})]
+    def __init__(
+        self,
+        folder: Path,
+        options: dict[str, Any] | None = None,
+        *,
+        worker: Sequence[str] = WORKER,
+        answer_timeout_s: float = ANSWER_TIMEOUT_S,
+    ) -> None:
+        self._command = [*worker, str(folder), json.dumps(options or {})]
+        self._answer_timeout_s = answer_timeout_s
+        self._decoding: list[_Ticket] = []
         self._waiting: dict[tuple[str, str, int], _Ticket] = {}
         self._wake = asyncio.Event()
         self._ready = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._watch: asyncio.Task[None] | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._dropped = self._superseded = self._decoded = self._restarts = 0
 
@@ -83,6 +101,7 @@ class Scheduler:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        self._waiting.clear()
         await self._end_process()
 
     @property
@@ -107,28 +126,40 @@ class Scheduler:
         )
 
     def submit(self, window: Window, done: Done) -> None:
+        """See `Recognizer.submit`. A window that supersedes another takes over its place in line:
+        an utterance asked about again and again is not the last in line for ever."""
         key = (window.session, window.track, window.utterance)
+        asked_s = time.monotonic()
         before = self._waiting.get(key)
         if before is not None:
             if before.window.kind is Kind.FINAL:
                 return
             self._superseded += 1
+            asked_s = before.asked_s
         elif len(self._waiting) >= MAX_WAITING and not self._make_room(window.kind):
             self._dropped += 1
             return
-        self._waiting[key] = _Ticket(window, done, time.monotonic())
+        self._waiting[key] = _Ticket(window, done, asked_s)
         self._wake.set()
 
     def forget(self, session: str) -> None:
+        """Drop what waits for `session` and ignore what is being decoded for it."""
         for key in [key for key in self._waiting if key[0] == session]:
             del self._waiting[key]
+        for ticket in self._decoding:
+            if ticket.window.session == session:
+                ticket.wanted = False
 
     def _make_room(self, kind: Kind) -> bool:
         key = max(self._waiting, key=lambda key: self._waiting[key].window.kind)
-        if self._waiting[key].window.kind <= kind and kind is not Kind.FINAL:
+        ticket = self._waiting[key]
+        if ticket.window.kind <= kind and kind is not Kind.FINAL:
             return False
         del self._waiting[key]
         self._dropped += 1
+        if ticket.window.kind is Kind.FINAL:
+            failed = Hypothesis(ticket.window, failed="the recognizer is overloaded")
+            asyncio.get_running_loop().call_soon(self._deliver, ticket, failed)
         return True
 
     def _next_batch(self) -> list[_Ticket]:
@@ -138,7 +169,9 @@ class Scheduler:
         ranked = sorted(self._waiting.values(), key=urgency)
         size = len(ranked[0].window.pcm)
         near = [t for t in ranked if abs(len(t.window.pcm) - size) <= BUCKET_S * SAMPLE_RATE]
-        batch = near[:MAX_BATCH]
+        batch = [t for t in near if t.attempts == 0][:MAX_BATCH]
+        if ranked[0].attempts > 0:
+            batch = ranked[:1]
         for ticket in batch:
             window = ticket.window
             del self._waiting[(window.session, window.track, window.utterance)]
@@ -147,21 +180,27 @@ class Scheduler:
     async def _run(self) -> None:
         while True:
             await self._wake.wait()
+            self._wake.clear()
+            if self._process is None or self._process.returncode is not None:
+                log.warning("asr_worker_lost", error="it ended while idle", windows=0)
+                await self._restart()
             while self._waiting:
-                batch = self._next_batch()
+                batch = self._decoding = self._next_batch()
                 try:
-                    answers = await asyncio.wait_for(self._decode(batch), ANSWER_TIMEOUT_S)
+                    answers = await asyncio.wait_for(self._decode(batch), self._answer_timeout_s)
                 except (WorkerLost, TimeoutError, OSError, EOFError) as error:
                     log.warning("asr_worker_lost", error=repr(error), windows=len(batch))
                     self._queue_again(batch)
                     await self._restart()
                     continue
+                self._decoding = []
                 self._decoded += len(batch)
                 for ticket, answer in zip(batch, answers, strict=True):
                     self._deliver(ticket, answer)
-            self._wake.clear()
 
     def _deliver(self, ticket: _Ticket, answer: Hypothesis) -> None:
+        if not ticket.wanted:
+            return
         try:
             ticket.done(answer)
         except Exception:
@@ -169,12 +208,13 @@ class Scheduler:
             log.exception("hypothesis_refused", session=ticket.window.session)
 
     def _queue_again(self, batch: list[_Ticket]) -> None:
+        self._decoding = []
         for ticket in batch:
             window = ticket.window
             ticket.attempts += 1
             key = (window.session, window.track, window.utterance)
-            newer = self._waiting.get(key)
-            if newer is not None and window.kind is not Kind.FINAL:
+            superseded = key in self._waiting and window.kind is not Kind.FINAL
+            if not ticket.wanted or superseded:
                 continue
             if ticket.attempts >= MAX_ATTEMPTS:
                 why = "the recognizer's worker died on this window three times"
@@ -196,17 +236,19 @@ class Scheduler:
         for data in audio:
             process.stdin.write(data)
         await process.stdin.drain()
-        answers = await self._read(process)
-        return [
-            Hypothesis(
-                ticket.window,
-                [SpokenWord(*word) for word in answer["words"]],
-                answer["score"],
-                answer["silent"],
-                answer["full"],
-            )
-            for ticket, answer in zip(batch, answers, strict=True)
-        ]
+        try:
+            return [
+                Hypothesis(
+                    ticket.window,
+                    [SpokenWord(*word) for word in answer["words"]],
+                    answer["score"],
+                    answer["silent"],
+                    answer["full"],
+                )
+                for ticket, answer in zip(batch, await self._read(process), strict=True)
+            ]
+        except (ValueError, TypeError, KeyError) as error:
+            raise WorkerLost("the worker's answer is not one") from error
 
     async def _read(self, process: asyncio.subprocess.Process) -> Any:
         assert process.stdout is not None
@@ -214,24 +256,30 @@ class Scheduler:
         return json.loads(await process.stdout.readexactly(size))
 
     async def _launch(self) -> None:
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "engine.asr.worker",
-            *self._arguments,
+        process = self._process = await asyncio.create_subprocess_exec(
+            *self._command,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            env=os.environ | ONE_THREAD,
         )
         try:
-            await asyncio.wait_for(self._read(self._process), READY_TIMEOUT_S)
-        except (TimeoutError, EOFError) as error:
+            await asyncio.wait_for(self._read(process), READY_TIMEOUT_S)
+        except (TimeoutError, EOFError, ValueError) as error:
             await self._end_process()
             raise WorkerLost("the speech recognizer did not start; see its output above") from error
+        except BaseException:
+            await self._end_process()
+            raise
+        self._watch = asyncio.create_task(self._watch_for_end(process), name="asr-worker-watch")
         self._ready.set()
-        log.info("asr_worker_ready", pid=self._process.pid)
+        log.info("asr_worker_ready", pid=process.pid)
+
+    async def _watch_for_end(self, process: asyncio.subprocess.Process) -> None:
+        """Wake the scheduler when an idle worker dies: the next call's words need not wait."""
+        await process.wait()
+        self._wake.set()
 
     async def _restart(self) -> None:
-        self._ready.clear()
         self._restarts += 1
         delay_s = RESTART_DELAY_S
         while True:
@@ -245,6 +293,7 @@ class Scheduler:
                 delay_s = min(2 * delay_s, 10.0)
 
     async def _end_process(self) -> None:
+        self._ready.clear()
         process, self._process = self._process, None
         if process is None:
             return
@@ -254,5 +303,6 @@ class Scheduler:
             except ProcessLookupError:
                 log.debug("asr_worker_already_gone", pid=process.pid)
         await process.wait()
-
-
+        if self._watch is not None:
+            await self._watch
+            self._watch = None

@@ -34,7 +34,9 @@ TOKENS_PER_S = 7
 RUNAWAY_COMPRESSION = 2.4
 """Text that zlib shrinks by more than this repeats itself (the limit Whisper's authors use)."""
 SILENCE_PROBABILITY = 0.6
-SILENCE_LOG_PROBABILITY = -1.0
+SILENCE_LOG_PROBABILITY = -0.75
+"""Less sure than this of its words and surer than `SILENCE_PROBABILITY` of silence: no words.
+Digital silence scores -0.87 to -1.02 ("you"), speech taken for silence below -1.2."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import struct
 import sys
 from pathlib import Path
@@ -68,6 +69,9 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     os.nice(NICENESS)
+    # Ctrl-C in a terminal reaches the whole group: the node still wants its last words decoded,
+    # and ends this process by closing the pipe.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     serve(sys.stdin.buffer, answers, Path(sys.argv[1]), json.loads(sys.argv[2]))
 
 
