@@ -14,7 +14,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Mount, Route, Router
 
 from api import problems
 from api.calls import Calls
@@ -34,6 +34,7 @@ SECURITY_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Permissions-Policy": "microphone=(self), screen-wake-lock=(self)",
     "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
 }
 
 
@@ -78,23 +79,28 @@ def create_app(settings: Settings, model: Path) -> Starlette:
             await scheduler.stop()
             await asyncio.to_thread(writer.stop)
 
+    # A name that an attacker's DNS points at this machine (rebinding) is not a name of this node.
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
     api = merged([*sessions.routes, *whip.routes, *microphone.routes])
-    return Starlette(
-        routes=[Mount("/api/v1", routes=api), *pages.routes],
+    app = Starlette(
+        routes=[Mount("/api/v1", Router(api, redirect_slashes=False)), *pages.routes],
         middleware=[
             Middleware(RequestLog, headers=SECURITY_HEADERS),
+            Middleware(problems.Problems),
             Middleware(
                 TrustedHostMiddleware,
-                allowed_hosts=["localhost", "127.0.0.1", "[::1]", "testserver"],
+                allowed_hosts=["localhost", "127.0.0.1", "[::1]", host],
+                www_redirect=False,
             ),
         ],
         exception_handlers={
             problems.Problem: problems.on_problem,
             HTTPException: problems.on_http_exception,
-            Exception: problems.on_error,
         },
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False
+    return app
 
 
 def _warm() -> None:

@@ -8,35 +8,26 @@ memory only and are forgotten soon after their end.
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
-import time
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import structlog
 
+from api.call import Call, new_id
+from api.past import Past, Unfinished, unknown
 from api.problems import Problem
 from api.settings import Settings
-from api.views import (
-    ConsentView,
-    CreateSession,
-    SessionView,
-    VolumeFeedback,
-    summary_of,
-)
+from api.views import ConsentView, CreateSession, SessionView
 from engine.asr.window import Recognizer
-from engine.features import Baseline
 from engine.frames import FRAME_SAMPLES, sample_of
-from engine.journal import FileJournal, Journal, MemoryJournal, read
-from engine.session import CRASH_SEQ_STEP, Session, SessionConfig
+from engine.journal import FileJournal, Journal, MemoryJournal
+from engine.session import CRASH_SEQ_STEP, Session
 from signaling.peer import IceSettings
 from signaling.recorder import Recorder, Writer
-from signaling.room import TRAINEE, Beginning, Busy, Room, token_digest
+from signaling.room import Beginning, Busy, Room, token_digest
 from signaling.sdp import BadOffer
 
 log = structlog.get_logger(__name__)
@@ -46,41 +37,8 @@ MAX_CREATED = 1_000
 FORGET_REFUSED_AFTER_S = 120.0
 SYNC_EVERY_S = 1.0
 RETRY_AFTER_S = 30
-
-
-def new_id() -> str:
-    """A 24-hex ObjectId: 4 bytes of seconds, 8 random bytes."""
-    return f"{int(time.time()):08x}{secrets.token_hex(8)}"
-
-
-def is_id(text: str) -> bool:
-    return len(text) == 24 and all(c in "0123456789abcdef" for c in text)
-
-
-@dataclass(slots=True)
-class Call:
-    """One session this node holds in memory."""
-
-    id: str
-    created: CreateSession
-    created_at: datetime
-    volume_feedback: VolumeFeedback
-    digest: bytes
-    consent: ConsentView | None = None
-    journal: Journal | None = None
-    room: Room | None = None
-    resource: str = field(default_factory=lambda: secrets.token_hex(8))
-
-    def first_record(self) -> dict[str, Any]:
-        return {
-            "id": self.id,
-            "created": self.created.model_dump(mode="json"),
-            "createdAt": self.created_at.isoformat(),
-            "volumeFeedback": self.volume_feedback.model_dump(),
-            "resumeDigest": self.digest.hex(),
-            "consent": self.consent.model_dump() if self.consent else None,
-            "versions": {"forecourt": version("forecourt"), "aiortc": version("aiortc")},
-        }
+MAX_AWAY_S = 3_600.0
+"""A call that broke off longer ago than this is not taken up again after a restart."""
 
 
 class Calls:
@@ -90,38 +48,42 @@ class Calls:
         self._settings = settings
         self._recognizer = recognizer
         self._writer = writer
+        self._past = Past(settings.sessions)
         self._calls: dict[str, Call] = {}
-        self._past: dict[str, tuple[int, SessionView]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         self._syncer: asyncio.Task[None] | None = None
 
     # life of the node
 
     async def start(self) -> None:
         """Take up what a crash left behind, then keep journals on disk."""
-        self._settings.sessions.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for path in sorted(self._settings.sessions.glob("*/journal.jsonl")):
-            view = await asyncio.to_thread(summary_of, read(path))
-            if view is not None and view.status not in ("created", "completed"):
-                self._recover(path, view)
+        await asyncio.to_thread(self._past.prepare)
+        for unfinished in await asyncio.to_thread(self._past.unfinished):
+            try:
+                self._recover(unfinished)
+            except (LookupError, OSError, ValueError) as error:
+                log.error("recovery_failed", file=str(unfinished.path), error=repr(error))
         self._syncer = asyncio.create_task(self._sync_forever(), name="journal-sync")
 
     async def stop(self) -> None:
-        """End every live call cleanly."""
+        """End every live call cleanly. May be called again, for those that came meanwhile."""
         rooms = [call.room for call in self._calls.values() if call.room is not None]
         await asyncio.gather(*(room.end("node_stopped") for room in rooms))
+        await asyncio.gather(*self._tasks)
         if self._syncer is not None:
             self._syncer.cancel()
             await asyncio.gather(self._syncer, return_exceptions=True)
 
     @property
     def live(self) -> int:
-        return sum(1 for call in self._calls.values() if call.room is not None)
+        rooms = [call.room for call in self._calls.values() if call.room is not None]
+        return sum(1 for room in rooms if not room.is_over)
 
     # what routes ask
 
     def create(self, request: CreateSession) -> tuple[SessionView, str]:
         """A new session and its resume token."""
-        waiting = [call for call in self._calls.values() if call.room is None]
+        waiting = [call for call in self._calls.values() if not call.has_begun]
         if len(waiting) >= MAX_CREATED:
             del self._calls[waiting[0].id]
         token = secrets.token_urlsafe(32)
@@ -133,287 +95,247 @@ class Calls:
             token_digest(token),
         )
         self._calls[call.id] = call
-        return self._view_of_created(call), token
+        return call.view(), token
 
-    def consent(self, session_id: str, consent: ConsentView) -> ConsentView:
+    async def consent(self, session_id: str, consent: ConsentView) -> ConsentView:
         """Store consent. It cannot change once the call has begun."""
         call = self._calls.get(session_id)
-        if call is None or call.room is not None:
-            if call is None and not self._journal_path(session_id).exists():
-                raise _unknown(session_id)
+        if call is None and not await asyncio.to_thread(self._past.holds, session_id):
+            raise unknown()
+        if call is None or call.has_begun:
             raise Problem(409, "This call has begun: its consent cannot change any more.")
         call.consent = consent
         return consent
 
-    def consent_of(self, session_id: str) -> ConsentView:
+    async def consent_of(self, session_id: str) -> ConsentView:
         call = self._calls.get(session_id)
-        if call is not None and call.consent is not None:
-            return call.consent
-        for record in self._records(session_id):
-            if record["k"] == "session" and record["consent"]:
-                return ConsentView.model_validate(record["consent"])
-        raise Problem(404, "No consent has been given for this session yet.")
+        if call is not None:
+            if call.consent is not None:
+                return call.consent
+            raise Problem(404, "No consent has been given for this session yet.")
+        return await asyncio.to_thread(self._past_consent, session_id)
 
     async def publish(self, session_id: str, offer: str, token: str | None) -> tuple[str, str]:
         """Answer a WHIP offer: (answer, resource id)."""
         call = self._calls.get(session_id)
         if call is None:
-            if self._journal_path(session_id).exists():
+            if await asyncio.to_thread(self._past.holds, session_id):
                 raise Problem(409, "This call is over; start a new one.")
-            raise _unknown(session_id)
-        if call.consent is None:
-            raise Problem(
-                403, "Nobody has consented to this call yet: PUT its /consent before publishing."
-            )
-        if call.room is None:
-            if self.live >= self._settings.max_calls:
-                raise Problem(
-                    503,
-                    "This node is full; try again in half a minute.",
-                    headers={"Retry-After": str(RETRY_AFTER_S)},
-                )
-            call.room = self._open(call)
-        try:
-            answer = await call.room.publish(offer, token)
-        except Busy as error:
-            raise Problem(409, str(error)) from error
-        except BadOffer as error:
-            raise Problem(400, str(error)) from error
-        return answer, call.resource
+            raise unknown()
+        async with call.publishing:
+            if call.room is None:
+                call.room = await self._open(call)
+            try:
+                answer = await call.room.publish(offer, token)
+            except Busy as error:
+                raise Problem(409, str(error)) from error
+            except BadOffer as error:
+                raise Problem(400, str(error)) from error
+            # Each publication has its own: an earlier client's DELETE must not end a later one's.
+            call.resource = secrets.token_hex(8)
+            return answer, call.resource
 
     async def end(self, session_id: str, resource: str) -> None:
         """WHIP DELETE: finals, `completed`, closed."""
         call = self._calls.get(session_id)
-        if call is None or call.room is None or not secrets.compare_digest(call.resource, resource):
+        if call is None or call.room is None or not _is_same(call.resource, resource):
             raise Problem(404, "There is no such WHIP resource; the call may be over already.")
-        await call.room.end("deleted")
+        await asyncio.shield(call.room.end("deleted"))
 
     async def view(self, session_id: str) -> SessionView:
         call = self._calls.get(session_id)
         if call is not None:
-            return self._view_of(call)
-        return await asyncio.to_thread(self._view_of_past, session_id)
+            return call.view()
+        return await asyncio.to_thread(self._past.view, session_id)
 
-    async def list(self, limit: int) -> list[SessionView]:
+    async def newest(self, limit: int) -> list[SessionView]:
         """Newest first: live, created and past sessions."""
-        views = {call.id: self._view_of(call) for call in self._calls.values()}
-        ids = await asyncio.to_thread(self._past_ids)
-        newest = sorted({*views, *ids}, reverse=True)
-        items: list[SessionView] = []
-        for session_id in newest:
-            if len(items) == limit:
-                break
-            view = views.get(session_id)
-            if view is None:
-                view = await asyncio.to_thread(self._view_or_none, session_id)
-            if view is not None:
-                items.append(view)
-        return items
+        views = {call.id: call.view() for call in self._calls.values()}
+        return await asyncio.to_thread(self._newest, views, limit)
 
     async def events(self, session_id: str, after_seq: int) -> list[dict[str, Any]]:
         """Journalled events behind `after_seq`, oldest first."""
-        await self.view(session_id)
-        return await asyncio.to_thread(self._events, session_id, after_seq)
+        call = self._calls.get(session_id)
+        if call is not None and call.journal is None:
+            return []
+        journal = call.journal if call is not None else None
+        return await asyncio.to_thread(self._events, session_id, journal, after_seq)
 
     def session(self, session_id: str) -> Session | None:
         """The live session, for subscribing to its events; None when it is not live."""
         call = self._calls.get(session_id)
         return call.room.session if call is not None and call.room is not None else None
 
-    def recording(self, session_id: str) -> Path | None:
-        path = self._folder(session_id) / f"{TRAINEE}.ogg"
-        return path if path.exists() else None
+    async def recording(self, session_id: str) -> Path | bytes | None:
+        """The recording's file, or what there is of it while the call goes on; None without."""
+        view = await self.view(session_id)
+        return await asyncio.to_thread(self._recording, session_id, view)
 
     # the inside
 
-    def _folder(self, session_id: str) -> Path:
-        if not is_id(session_id):
-            raise _unknown(session_id)
-        return self._settings.sessions / session_id
-
-    def _journal_path(self, session_id: str) -> Path:
-        return self._folder(session_id) / "journal.jsonl"
-
-    def _open(self, call: Call) -> Room:
-        assert call.consent is not None
-        recorder = None
+    async def _open(self, call: Call) -> Room:
+        if call.consent is None:
+            raise Problem(
+                403, "Nobody has consented to this call yet: PUT its /consent before publishing."
+            )
+        if self.live >= self._settings.max_calls:
+            raise Problem(
+                503,
+                "This node is full; try again in half a minute.",
+                headers={"Retry-After": str(RETRY_AFTER_S)},
+            )
+        recorder: Recorder | None = None
+        journal: Journal = MemoryJournal()
         if call.consent.recording:
-            folder = self._folder(call.id)
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            call.journal = FileJournal(folder / "journal.jsonl")
-            recorder = Recorder(self._writer, folder / f"{TRAINEE}.ogg")
-        else:
-            call.journal = MemoryJournal()
-        call.journal.append("session", **call.first_record())
+            journal, recorder = await asyncio.to_thread(self._lay_out, call.id)
+        call.journal = journal
+        journal.append("session", **call.first_record())
         beginning = Beginning()
-        session = Session(
-            call.id, _config(call), self._recognizer, call.journal, _clock(beginning)
-        )
+        session = Session(call.id, call.config(), self._recognizer, journal, _clock(beginning))
         return self._room(call, session, beginning, recorder)
+
+    def _lay_out(self, session_id: str) -> tuple[Journal, Recorder]:
+        path = self._past.journal(session_id)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # An earlier attempt of which nothing came; the consent in it may not hold any more.
+        path.unlink(missing_ok=True)
+        return FileJournal(path), Recorder(self._writer, self._past.recording(session_id))
 
     def _room(
         self, call: Call, session: Session, beginning: Beginning, recorder: Recorder | None
     ) -> Room:
-        journal = session.journal
+        def begun() -> None:
+            call.start_time = datetime.now(UTC)
+            session.journal.append("begin", at=call.start_time.isoformat())
+
         return Room(
             session,
             beginning,
             call.digest,
             recorder,
             IceSettings(self._settings.ice_servers),
-            on_begun=lambda: journal.append("begin", at=datetime.now(UTC).isoformat()),
-            on_closed=lambda room: self._closed(call),
+            on_begun=begun,
+            on_closed=lambda room: self._closed(call, room),
         )
 
-    def _closed(self, call: Call) -> None:
-        if isinstance(call.journal, MemoryJournal):
-            asyncio.get_running_loop().call_later(
-                FORGET_REFUSED_AFTER_S, self._calls.pop, call.id, None
-            )
-            return
-        self._calls.pop(call.id, None)
-        if call.journal is not None:
-            call.journal.close()
+    def _closed(self, call: Call, room: Room) -> None:
+        if room.session.state == "created":
+            journal, call.journal, call.room = call.journal, None, None
+            if isinstance(journal, FileJournal):
+                self._spawn(self._forget_unbegun(call, journal))
+        elif isinstance(call.journal, MemoryJournal):
+            loop = asyncio.get_running_loop()
+            loop.call_later(FORGET_REFUSED_AFTER_S, self._calls.pop, call.id, None)
+        elif call.journal is not None:
+            self._spawn(self._put_away(call, call.journal))
 
-    def _recover(self, path: Path, view: SessionView) -> None:
+    async def _forget_unbegun(self, call: Call, journal: Journal) -> None:
+        await asyncio.to_thread(journal.close)
+        async with call.publishing:
+            if call.room is None:
+                await asyncio.to_thread(self._past.forget_unbegun, call.id)
+
+    async def _put_away(self, call: Call, journal: Journal) -> None:
+        """From now on the call is told from its journal alone."""
+        await self._sync(journal)
+        self._calls.pop(call.id, None)
+        journal.close()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _recover(self, unfinished: Unfinished) -> None:
         """Take up an unfinished call as interrupted; its browser may come back within 60 s."""
-        records = list(read(path))
-        first = next(record for record in records if record["k"] == "session")
-        events = [record["e"] for record in records if record["k"] == "event"]
-        utterances = [e["data"]["utterance"] for e in events if e["type"] == "speech.start"]
+        first, view = unfinished.first, unfinished.view
         call = Call(
-            first["id"],
+            view.id,
             CreateSession.model_validate(first["created"]),
-            datetime.fromisoformat(first["createdAt"]),
-            VolumeFeedback.model_validate(first["volumeFeedback"]),
+            view.created_at,
+            view.volume_feedback,
             bytes.fromhex(first["resumeDigest"]),
             ConsentView.model_validate(first["consent"]),
-            journal=FileJournal(path),
+            FileJournal(unfinished.path),
+            start_time=view.start_time,
         )
-        assert call.journal is not None and view.start_time is not None
+        assert call.journal is not None
+        assert view.start_time is not None
         elapsed_s = (datetime.now(UTC) - view.start_time).total_seconds()
         beginning = Beginning(asyncio.get_running_loop().time() - elapsed_s)
         session = Session(
             call.id,
-            _config(call),
+            call.config(),
             self._recognizer,
             call.journal,
             _clock(beginning),
             state="active",
-            next_seq=max(e["seq"] for e in events) + CRASH_SEQ_STEP,
-            first_utterance=max(utterances, default=0) + 1,
+            next_seq=unfinished.last_seq + CRASH_SEQ_STEP,
+            first_utterance=unfinished.last_utterance + 1,
             start_sample=sample_of(view.duration_ms) // FRAME_SAMPLES * FRAME_SAMPLES,
         )
-        recorder = Recorder(self._writer, path.parent / f"{TRAINEE}.ogg")
+        session.metrics, session.feedback_count = view.metrics, view.feedback_count
+        recorder = Recorder(self._writer, self._past.recording(call.id))
         call.room = self._room(call, session, beginning, recorder)
         self._calls[call.id] = call
         session.enter("interrupted", "node_restarted")
         log.info("session_recovered", session=call.id, duration_ms=view.duration_ms)
+        if elapsed_s - view.duration_ms / 1000 > MAX_AWAY_S:
+            call.room.end("client_lost")
 
     async def _sync_forever(self) -> None:
         while True:
             await asyncio.sleep(SYNC_EVERY_S)
             for call in list(self._calls.values()):
                 if call.journal is not None and call.room is not None:
-                    await asyncio.to_thread(call.journal.sync)
+                    await self._sync(call.journal)
 
-    def _records(self, session_id: str) -> Iterable[dict[str, Any]]:
-        call = self._calls.get(session_id)
-        if call is not None and call.journal is not None:
-            return call.journal.records()
-        path = self._journal_path(session_id)
-        if not path.exists():
-            raise _unknown(session_id)
-        return read(path)
+    async def _sync(self, journal: Journal) -> None:
+        try:
+            await asyncio.to_thread(journal.sync)
+        except OSError as error:
+            log.error("journal_sync_failed", error=repr(error))
 
-    def _events(self, session_id: str, after_seq: int) -> list[dict[str, Any]]:
-        call = self._calls.get(session_id)
-        if call is not None and call.journal is None:
-            return []
+    def _past_consent(self, session_id: str) -> ConsentView:
+        for record in self._past.records(session_id):
+            if record["k"] == "session":
+                return ConsentView.model_validate(record["consent"])
+        raise unknown()
+
+    def _events(
+        self, session_id: str, journal: Journal | None, after_seq: int
+    ) -> list[dict[str, Any]]:
+        records: Iterable[dict[str, Any]] = (
+            self._past.records(session_id) if journal is None else journal.records()
+        )
         return [
             record["e"]
-            for record in self._records(session_id)
+            for record in records
             if record["k"] == "event" and record["e"]["seq"] > after_seq
         ]
 
-    def _past_ids(self) -> list[str]:
-        names = os.listdir(self._settings.sessions) if self._settings.sessions.exists() else []
-        return [name for name in names if is_id(name)]
+    def _newest(self, views: dict[str, SessionView], limit: int) -> list[SessionView]:
+        items: list[SessionView] = []
+        for session_id in sorted({*views, *self._past.ids()}, reverse=True):
+            if len(items) == limit:
+                break
+            try:
+                items.append(views.get(session_id) or self._past.view(session_id))
+            except Problem:
+                log.debug("session_without_journal", session=session_id)
+        return items
 
-    def _view_or_none(self, session_id: str) -> SessionView | None:
-        try:
-            return self._view_of_past(session_id)
-        except Problem:
+    def _recording(self, session_id: str, view: SessionView) -> Path | bytes | None:
+        path = self._past.recording(session_id)
+        if not path.exists():
             return None
-
-    def _view_of_past(self, session_id: str) -> SessionView:
-        path = self._journal_path(session_id)
-        try:
-            size = path.stat().st_size
-        except OSError as error:
-            raise _unknown(session_id) from error
-        cached = self._past.get(session_id)
-        if cached is not None and cached[0] == size:
-            return cached[1]
-        view = summary_of(read(path))
-        if view is None:
-            raise _unknown(session_id)
-        view = view.model_copy(update={"has_recording": self.recording(session_id) is not None})
-        self._past[session_id] = size, view
-        return view
-
-    def _view_of_created(self, call: Call) -> SessionView:
-        return SessionView(
-            id=call.id,
-            session_type=call.created.session_type,
-            status="created",
-            created_at=call.created_at,
-            recording_consent=call.consent.recording if call.consent else None,
-            volume_feedback=call.volume_feedback,
-        )
-
-    def _view_of(self, call: Call) -> SessionView:
-        view = self._view_of_created(call)
-        if call.room is None:
-            return view
-        session = call.room.session
-        begun_s = call.room.begun_s
-        start_time = end_time = None
-        if begun_s is not None:
-            ago_s = asyncio.get_running_loop().time() - begun_s
-            start_time = datetime.fromtimestamp(time.time() - ago_s, UTC)
-            if session.state == "completed":
-                end_time = datetime.fromtimestamp(
-                    start_time.timestamp() + session.t_ms / 1000, UTC
-                )
-        return view.model_copy(
-            update={
-                "status": session.state,
-                "start_time": start_time,
-                "end_time": end_time,
-                "duration_ms": session.t_ms,
-                "has_recording": self.recording(call.id) is not None,
-                "metrics": session.metrics,
-                "feedback_count": session.feedback_count,
-            }
-        )
+        return path.read_bytes() if view.status in ("active", "paused") else path
 
 
-def _unknown(session_id: str) -> Problem:
-    return Problem(404, "There is no session with this id on this node.")
+def _is_same(resource: str, given: str) -> bool:
+    return secrets.compare_digest(resource.encode(), given.encode())
 
 
-def _clock(beginning: Beginning) -> Any:
+def _clock(beginning: Beginning) -> Callable[[], float]:
     loop = asyncio.get_running_loop()
     return lambda: 0.0 if beginning.at_s is None else loop.time() - beginning.at_s
-
-
-def _config(call: Call) -> SessionConfig:
-    baseline = call.created.baseline
-    return SessionConfig(
-        call.created.session_type,
-        None
-        if baseline is None
-        else Baseline(baseline.speech_level_dbfs, baseline.noise_floor_dbfs),
-        call.volume_feedback.enabled,
-    )

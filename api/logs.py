@@ -42,13 +42,13 @@ def configure(level: str, as_json: bool) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    # aiortc and aioice log every packet at debug; their warnings are enough.
-    for noisy in ("aiortc", "aioice", "asyncio"):
+    # At debug these log packets, offers and, sse_starlette, every event: speech and secrets.
+    for noisy in ("aiortc", "aioice", "asyncio", "sse_starlette"):
         logging.getLogger(noisy).setLevel(max(root.level, logging.WARNING))
 
 
 class RequestLog:
-    """ASGI middleware: a request id in every log line and answer, security headers, one line each."""
+    """ASGI middleware: one line for each request; its id and security headers in the answer."""
 
     def __init__(self, app: ASGIApp, headers: dict[str, str]) -> None:
         self._app = app

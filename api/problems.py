@@ -8,9 +8,11 @@ from typing import Any, TypeVar
 
 import structlog
 from pydantic import BaseModel, ValidationError
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = structlog.get_logger(__name__)
 
@@ -60,8 +62,10 @@ async def on_problem(request: Request, error: Exception) -> Response:
 
 
 _HTTP_DETAILS = {
+    400: "The request cannot be understood: look at its Host and Range headers.",
     404: "There is nothing at this address.",
     405: "This address does not take that method.",
+    416: "The recording is shorter than the range that was asked for.",
 }
 
 
@@ -71,9 +75,47 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     return response(Problem(error.status_code, detail, headers=dict(error.headers or {})))
 
 
-async def on_error(request: Request, error: Exception) -> Response:
-    log.error("request_failed", path=request.url.path, error=repr(error), exc_info=error)
-    return response(Problem(500, "Something went wrong on our side; the log has the details."))
+class Problems:
+    """ASGI middleware: errors in a library's plain text, or caught by nobody, as problems."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun = False
+        replacement: Response | None = None
+
+        async def send_problem(message: Message) -> None:
+            nonlocal begun, replacement
+            if message["type"] == "http.response.start":
+                begun = True
+                replacement = _replacement(message)
+                if replacement is not None:
+                    await replacement(scope, receive, send)
+            if replacement is None:
+                await send(message)
+
+        try:
+            await self._app(scope, receive, send_problem)
+        except Exception:
+            log.exception("request_failed", path=scope["path"])
+            if begun:
+                raise
+            detail = "Something went wrong on our side; the log has the details."
+            await response(Problem(500, detail))(scope, receive, send)
+
+
+def _replacement(start: Message) -> Response | None:
+    headers = Headers(raw=start["headers"])
+    given = headers.get("content-type", "")
+    if start["status"] < 400 or given.startswith(("application/problem+json", "application/json")):
+        return None
+    detail = _HTTP_DETAILS.get(start["status"], HTTPStatus(start["status"]).description)
+    kept = {name: headers[name] for name in ("allow", "content-range") if name in headers}
+    return response(Problem(start["status"], detail, headers=kept))
 
 
 async def body_of(request: Request, media_type: str, limit: int) -> bytes:
@@ -83,7 +125,7 @@ async def body_of(request: Request, media_type: str, limit: int) -> bytes:
         raise Problem(415, f"Send the body as {media_type}, not {given or 'without a type'}.")
     declared = request.headers.get("content-length", "0")
     too_large = Problem(413, f"The body is too large: at most {limit} bytes.")
-    if declared.isdigit() and int(declared) > limit:
+    if len(declared) > 16 or (declared.isdecimal() and int(declared) > limit):
         raise too_large
     parts: list[bytes] = []
     size = 0
@@ -106,5 +148,5 @@ async def json_of(request: Request, model: type[M]) -> M:
             for item in error.errors(include_url=False, include_input=False)
         ]
         first = errors[0]
-        where = first["field"] or "the body"
+        where = first["field"] or "The body"
         raise Problem(422, f"{where}: {first['message']}.", errors=errors) from error

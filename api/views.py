@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, StrictBool
 
 from engine.events import Metrics, SessionState, SessionType, Wire
 
@@ -22,7 +22,9 @@ class Device(Wire):
     """The microphone as the browser reports it (`track.label`, `track.getSettings()`)."""
 
     label: Annotated[str, Field(max_length=200)] = ""
-    settings: Annotated[dict[str, bool | int | float | str | None], Field(max_length=40)] = {}
+    settings: Annotated[
+        dict[str, bool | int | float | str | None], Field(default_factory=dict, max_length=40)
+    ]
 
 
 class VolumeFeedback(Wire):
@@ -52,11 +54,17 @@ class CreateSession(Wire):
         return VolumeFeedback(enabled=True)
 
 
+def _required(given: bool) -> bool:
+    if not given:
+        raise ValueError("a call needs consent to coaching")
+    return given
+
+
 class ConsentView(Wire):
     """`coaching` must be true: without it there is no call."""
 
-    coaching: Literal[True]
-    recording: bool
+    coaching: Annotated[StrictBool, AfterValidator(_required)]
+    recording: StrictBool
     text_version: Annotated[str, Field(min_length=1, max_length=40)]
 
 

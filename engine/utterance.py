@@ -2,8 +2,8 @@
 
 During speech a hypothesis of the whole utterance is asked for every step. 0.16 s into a silence a
 speculative decode is asked for, so that the final words are ready when the silence has lasted long
-enough to end the utterance. The longer an utterance, the shorter a silence ends it; at
-`CUT_AT` of unbroken speech it is cut behind its last committed word, so that 15 s is the most. What
+enough to end the utterance. The longer an utterance, the shorter a silence ends it; at `CUT_AT` of
+unbroken speech it is cut at a quiet boundary of its committed words, so that 15 s is the most. What
 has been said since then is the beginning of the next utterance.
 """
 
@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from engine.asr.agreement import Agreement
+from engine.asr.cut import cut_point
 from engine.asr.window import Hypothesis, Kind, SpokenWord, Window
 from engine.events import (
     Degraded,
@@ -34,8 +35,6 @@ TAIL = SAMPLE_RATE * 2 // 10
 """Audio kept behind the last voiced chunk in a final window."""
 CUT_AT = SAMPLE_RATE * 27 // 2
 LONGEST = SAMPLE_RATE * 15
-CUT_MARGIN_MS = 500
-"""Words that end this close to the edge of a window being cut are left to the next utterance."""
 CUT_OVERDUE = SAMPLE_RATE * 21
 """Of an utterance this long whose cut has not been answered, speech goes on in another one: the
 recognizer is far behind, and the track's ring must still hold what it is asked about next."""
@@ -231,10 +230,10 @@ class Utterances:
         self._final(utterance, words, utterance.ended_at)
 
     def _cut(self, utterance: _Utterance, hypothesis: Hypothesis) -> None:
-        """End `utterance` behind its last committed word and go on with the rest as another."""
+        """End `utterance` behind committed words and go on with the rest as another."""
         if hypothesis.failed is None:
             self._partial(utterance, hypothesis.words)
-            kept, cut_sample = _cut_point(hypothesis, utterance.agreement.settled)
+            kept, cut_sample = cut_point(hypothesis, utterance.agreement.settled)
             words = self._placed(utterance, kept, cut_sample)
         else:
             cut_sample = hypothesis.window.end_sample
@@ -312,18 +311,3 @@ class Utterances:
 
 def _pauses(utterance: _Utterance, vad: VoiceActivity) -> list[tuple[int, int]]:
     return [pause for pause in vad.pauses if pause[0] >= utterance.start_sample]
-
-
-def _cut_point(hypothesis: Hypothesis, settled: int) -> tuple[list[SpokenWord], int]:
-    """The words that stay before a cut, and the sample to cut at.
-
-    The first `settled` words, or all where none are settled, but none within `CUT_MARGIN_MS` of the
-    window's edge, where a word may be half there. The whole window, where that leaves nothing.
-    """
-    window, words = hypothesis.window, hypothesis.words
-    edge_ms = ms_of(len(window.pcm)) - CUT_MARGIN_MS
-    clear = [word for word in words if word.end_ms <= edge_ms]
-    kept = clear[:settled] or clear
-    if not kept or kept[-1].end_ms < CUT_MARGIN_MS:
-        return words, window.end_sample
-    return kept, window.start_sample + kept[-1].end_ms * SAMPLE_RATE // 1000

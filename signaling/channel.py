@@ -17,12 +17,20 @@ MAX_PENDING = 2_000
 """Events waiting for a slow channel. Beyond it partial transcripts go first, then the oldest event;
 what was dropped can be fetched with ``GET /sessions/{id}/events?after=SEQ``."""
 MAX_BUFFERED_BYTES = 512 * 1024
+MAX_BATCH_BYTES = 32 * 1024
+"""One message of ours; a peer that says nothing else takes at most 64 KiB (RFC 8841, 6.1)."""
 MAX_MESSAGE_BYTES = 4_096
 
 
 class DataChannel(Protocol):
-    readyState: str
-    bufferedAmount: int
+    @property
+    def label(self) -> str: ...
+
+    @property
+    def readyState(self) -> str: ...  # noqa: N802
+
+    @property
+    def bufferedAmount(self) -> int: ...  # noqa: N802
 
     def send(self, data: str) -> None: ...
 
@@ -44,6 +52,11 @@ class Outbox:
     @property
     def depth(self) -> int:
         return len(self._pending)
+
+    @property
+    def is_open(self) -> bool:
+        channel = self.events_channel
+        return channel is not None and channel.readyState == "open"
 
     def push(self, event: Event) -> None:
         if len(self._pending) >= MAX_PENDING:
@@ -72,16 +85,16 @@ class Outbox:
 
     def flush(self) -> None:
         """Send what is pending, if the channel takes it."""
-        self._timer = None
+        self._cancel()
         channel = self.events_channel
-        if not self._pending or channel is None or channel.readyState != "open":
+        if not self._pending or channel is None or not self.is_open:
             return
         if channel.bufferedAmount > MAX_BUFFERED_BYTES:
             self._flush_in(BATCH_DELAY_S)
             return
         batch: list[dict[str, Any]] = []
         size = 0
-        while self._pending and size < MAX_BUFFERED_BYTES // 4:
+        while self._pending and size < MAX_BATCH_BYTES:
             event = self._pending.popleft().model_dump()
             size += len(str(event))
             batch.append(event)
@@ -90,9 +103,13 @@ class Outbox:
             self._flush_in(URGENT_DELAY_S)
 
     def close(self) -> None:
+        self._cancel()
+        self.events_channel = self.meters_channel = None
+
+    def _cancel(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self.events_channel = self.meters_channel = None
+            self._timer = None
 
     def _flush_in(self, delay_s: float) -> None:
         due_s = self._loop.time() + delay_s
@@ -126,7 +143,11 @@ def parse_command(message: str | bytes) -> Command | None:
     try:
         command = Command.model_validate_json(message)
     except ValidationError as error:
-        raise BadMessage('A message must be a JSON object with a "type".') from error
+        wrong = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in wrong["loc"]) or "the message"
+        raise BadMessage(
+            f'A message must be a JSON object with a "type"; {where}: {wrong["msg"]}.'
+        ) from error
     return command if command.type in COMMANDS else None
 
 

@@ -87,7 +87,7 @@ class Decoder:
         return self._run(next_payload, samples, 1)
 
     def conceal(self, samples: int) -> NDArray[np.int16]:
-        """Extrapolate `samples` (a multiple of 40, at most 1920); libopus fades long gaps out."""
+        """Extrapolate `samples` (a multiple of 40, at most 1920) from what was decoded last."""
         return self._run(None, samples, 0)
 
     def _run(self, payload: bytes | None, samples: int, fec: int) -> NDArray[np.int16]:

@@ -17,11 +17,13 @@ from aiortc import (
 from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateError, OperationError
 
 from signaling import stack
-from signaling.sdp import BadOffer, checked_offer, finished_answer
+from signaling.sdp import CANNOT_READ, BadOffer, checked_offer, finished_answer
 
 log = structlog.get_logger(__name__)
 
-ANSWER_TIMEOUT_S = 10.0
+ANSWER_WITHIN_S = 10.0
+CLOSED_WITHIN_S = 5.0
+REFUSALS = (InternalError, InvalidAccessError, InvalidStateError, OperationError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +58,16 @@ class Peer:
         """The answer to `offer` (SDP both). Raises `BadOffer`."""
         offer = checked_offer(offer)
         try:
-            return await asyncio.wait_for(self._negotiate(offer), ANSWER_TIMEOUT_S)
-        except (
-            ValueError,
-            KeyError,
-            IndexError,
-            AssertionError,
-            AttributeError,
-            InternalError,
-            InvalidAccessError,
-            InvalidStateError,
-            OperationError,
-        ) as error:
-            # aiortc asserts and indexes its way through a description it does not understand.
+            return await asyncio.wait_for(self._negotiate(offer), ANSWER_WITHIN_S)
+        except TimeoutError as error:
             await self.close()
-            raise BadOffer(f"The offer could not be negotiated: {error}") from error
+            raise BadOffer(
+                f"The offer could not be negotiated within {ANSWER_WITHIN_S:.0f} s."
+            ) from error
+        except (*CANNOT_READ, *REFUSALS) as error:
+            log.info("offer_refused", error=repr(error))
+            await self.close()
+            raise BadOffer("The offer could not be negotiated.") from error
         except BaseException:
             await self.close()
             raise
@@ -86,9 +83,14 @@ class Peer:
         return finished_answer(pc.localDescription.sdp)
 
     async def close(self) -> None:
-        if not self._closed:
-            self._closed = True
-            await self._pc.close()
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            await asyncio.wait_for(self._pc.close(), CLOSED_WITHIN_S)
+        except (AttributeError, TimeoutError) as error:
+            # aiortc trips over what a half-negotiated connection lacks, or waits for a dead task.
+            log.warning("peer_close_failed", error=repr(error))
 
     def _on_channel(self, channel: RTCDataChannel) -> None:
         channel.on("message", self._events.on_message)

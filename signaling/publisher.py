@@ -102,7 +102,7 @@ class _Voice(MediaStreamTrack):
 
 @dataclass(slots=True)
 class Publisher:
-    """One call. `rewrite_answer` lets a test put a proxy between the two ends."""
+    """One call. With `rewrite_offer` and `rewrite_answer` a test puts a proxy between the ends."""
 
     base_url: str
     audio: NDArray[np.int16]
@@ -111,6 +111,7 @@ class Publisher:
     recording: bool = True
     on_event: Callable[[Received], None] | None = None
     on_meters: Callable[[float, dict[str, Any]], None] | None = None
+    rewrite_offer: Callable[[str], str] | None = None
     rewrite_answer: Callable[[str], str] | None = None
     lead_s: float = LEAD_S
     session_id: str = ""
@@ -161,6 +162,9 @@ class Publisher:
         self._events.on("open", self._opened.set)
         meters.on("message", self._on_meters)
         await pc.setLocalDescription(await pc.createOffer())
+        offer = pc.localDescription.sdp
+        if self.rewrite_offer is not None:
+            offer = self.rewrite_offer(offer)
         headers = {"Content-Type": "application/sdp"}
         if resume:
             headers["Authorization"] = f"Bearer {self.resume_token}"
@@ -168,12 +172,14 @@ class Publisher:
             response = _checked(
                 await http.post(
                     f"/api/v1/sessions/{self.session_id}/whip",
-                    content=pc.localDescription.sdp,
+                    content=offer,
                     headers=headers,
                 )
             )
         self.location = response.headers["location"]
-        answer = response.text if self.rewrite_answer is None else self.rewrite_answer(response.text)
+        answer = response.text
+        if self.rewrite_answer is not None:
+            answer = self.rewrite_answer(answer)
         await pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
         stack.on_rtp_sent(sender, lambda sequence, timestamp: self._sent())
         await asyncio.wait_for(self._opened.wait(), 15)

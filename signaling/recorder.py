@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +50,13 @@ class OggFile:
 
     def write(self, start_rtp: int, payload: bytes) -> None:
         """Add a packet at `start_rtp` (48 kHz session time). What overlaps the past is left out."""
-        duration = opus.duration_rtp(payload)
         self.fill(start_rtp)
-        if start_rtp + duration <= self.end_rtp:
-            return
-        self._mux(payload, duration)
+        if start_rtp + opus.duration_rtp(payload) > self.end_rtp:
+            self.append(payload)
+
+    def append(self, payload: bytes) -> None:
+        """Add a packet right behind the one before it."""
+        self._mux(payload, opus.duration_rtp(payload))
 
     def fill(self, end_rtp: int) -> None:
         """Silence up to `end_rtp`, to the nearest 20 ms."""
@@ -73,24 +78,44 @@ class OggFile:
 
 def continued(path: Path) -> OggFile:
     """Open a recording that broke off (a crash, then a resume) and go on behind what it holds."""
-    broken = path.with_suffix(".broken")
-    path.replace(broken)
+    broken = broken_path(path)
+    # Where it exists already, the copy itself broke off, and it holds more than `path`.
+    if not broken.exists():
+        path.replace(broken)
     file = OggFile(path)
-    with av.open(str(broken)) as container:
-        for packet in container.demux(audio=0):
-            if packet.size:
-                payload = bytes(packet)
-                file._mux(payload, opus.duration_rtp(payload))
+    for payload in _packets_of(broken):
+        file.append(payload)
     broken.unlink()
     return file
 
 
+def broken_path(path: Path) -> Path:
+    """Where the recording `path` waits while it is copied into the one that goes on."""
+    return path.with_suffix(".broken")
+
+
+def _packets_of(path: Path) -> Iterator[bytes]:
+    """The packets of a recording, as far as it can be read: a crash may have left it empty."""
+    try:
+        with av.open(str(path)) as container:
+            for packet in container.demux(audio=0):
+                if packet.size:
+                    yield bytes(packet)
+    except (av.FFmpegError, IndexError) as error:
+        log.warning("recording_unreadable", file=path.name, error=repr(error))
+
+
+OnFailed = Callable[[str], None]
+"""Takes the reason why a recording is not, or no longer, complete."""
+
+
 class Writer:
-    """The node's disk thread for recordings."""
+    """The node's disk thread for recordings. A file that cannot be written is given up, alone."""
 
     def __init__(self) -> None:
-        self._queue: queue.Queue[tuple[str, Path, int, bytes]] = queue.Queue(MAX_QUEUED)
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._files: dict[Path, OggFile] = {}
+        self._failures: dict[Path, OnFailed] = {}
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self.dropped = 0
 
@@ -99,62 +124,119 @@ class Writer:
 
     def stop(self) -> None:
         """Write out what is queued, close every file, end the thread."""
-        self._queue.put(("stop", Path(), 0, b""))
+        self._jobs.put(None)
         self._thread.join()
 
     def depth(self) -> int:
-        return self._queue.qsize()
+        return self._jobs.qsize()
 
-    def put(self, action: str, path: Path, at_rtp: int = 0, payload: bytes = b"") -> None:
-        """Queue `open`, `packet` or `close`; packets beyond the bound are dropped and counted."""
-        try:
-            self._queue.put_nowait((action, path, at_rtp, payload))
-        except queue.Full:
+    def open(self, path: Path, on_failed: OnFailed) -> None:
+        """Begin `path`, or go on with what it holds.
+
+        `on_failed(why)` is called in the writer's thread when the file has to be given up.
+        """
+        self._jobs.put(partial(self._guarded, self._open, path, on_failed))
+
+    def packet(self, path: Path, start_rtp: int, payload: bytes) -> bool:
+        """Queue one packet; False, and it is dropped and counted, beyond the bound."""
+        if self._jobs.qsize() >= MAX_QUEUED:
             self.dropped += 1
+            return False
+        self._jobs.put(partial(self._guarded, self._packet, path, start_rtp, payload))
+        return True
+
+    def close(self, path: Path, end_rtp: int) -> Future[None]:
+        """Fill `path` up to `end_rtp` and close it; the result comes when that is done."""
+        done: Future[None] = Future()
+        self._jobs.put(partial(self._guarded, self._close, path, end_rtp))
+        self._jobs.put(partial(_finish, done))
+        return done
 
     def _run(self) -> None:
-        while True:
-            action, path, at_rtp, payload = self._queue.get()
-            if action == "stop":
-                for file in self._files.values():
-                    file.close()
-                return
-            try:
-                self._do(action, path, at_rtp, payload)
-            except (OSError, av.FFmpegError, ValueError):
-                log.exception("recording_failed", action=action, file=path.name)
+        while (job := self._jobs.get()) is not None:
+            job()
+        for path in list(self._files):
+            self._guarded(self._close, path, 0)
 
-    def _do(self, action: str, path: Path, at_rtp: int, payload: bytes) -> None:
-        if action == "open":
-            self._files[path] = continued(path) if path.exists() else OggFile(path)
-            return
+    def _guarded(self, action: Callable[..., None], path: Path, *arguments: Any) -> None:
+        try:
+            action(path, *arguments)
+        except (OSError, av.FFmpegError, ValueError) as error:
+            log.error("recording_failed", file=str(path), error=repr(error))
+            self._give_up(path, error)
+
+    def _open(self, path: Path, on_failed: OnFailed) -> None:
+        self._failures[path] = on_failed
+        resumes = path.exists() or broken_path(path).exists()
+        self._files[path] = continued(path) if resumes else OggFile(path)
+
+    def _packet(self, path: Path, start_rtp: int, payload: bytes) -> None:
+        if path in self._files:
+            self._files[path].write(start_rtp, payload)
+
+    def _close(self, path: Path, end_rtp: int) -> None:
         file = self._files.get(path)
-        if file is None:
-            return
-        if action == "packet":
-            file.write(at_rtp, payload)
-        elif action == "close":
-            file.fill(at_rtp)
+        if file is not None:
+            file.fill(end_rtp)
             file.close()
             del self._files[path]
+        self._failures.pop(path, None)
+
+    def _give_up(self, path: Path, error: Exception) -> None:
+        file = self._files.pop(path, None)
+        if file is not None:
+            try:
+                file.close()
+            except (OSError, av.FFmpegError) as again:
+                log.debug("recording_close_failed", file=str(path), error=repr(again))
+        on_failed = self._failures.pop(path, None)
+        if on_failed is not None:
+            on_failed(getattr(error, "strerror", None) or str(error))
+
+
+def _finish(done: Future[None]) -> None:
+    if done.set_running_or_notify_cancel():
+        done.set_result(None)
 
 
 class Recorder:
-    """One track's handle on the writer. `start` and `close` once, `packet` in between."""
+    """One track's handle on the writer; lives on the media loop.
+
+    The file is begun with the first packet. What a node before this one wrote of the same call is
+    gone on with.
+    """
 
     def __init__(self, writer: Writer, path: Path) -> None:
+        self.on_failed: OnFailed | None = None
         self._writer = writer
         self._path = path
         self._is_open = False
+        self._is_told = False
+        self._resumes = path.exists() or broken_path(path).exists()
+
+    @property
+    def has_file(self) -> bool:
+        """Whether anything has been recorded."""
+        return self._is_open or self._resumes
 
     def packet(self, start_rtp: int, payload: bytes) -> None:
+        self._open()
+        if not self._writer.packet(self._path, start_rtp, payload):
+            self._fail("the disk is too slow")
+
+    def close(self, end_rtp: int) -> Future[None] | None:
+        """Fill up to the end of the session, then close the file; None where there is none."""
+        if not self.has_file:
+            return None
+        self._open()
+        return self._writer.close(self._path, end_rtp)
+
+    def _open(self) -> None:
         if not self._is_open:
             self._is_open = True
-            self._writer.put("open", self._path)
-        self._writer.put("packet", self._path, start_rtp, payload)
+            self._writer.open(self._path, self._fail)
 
-    def close(self, end_rtp: int) -> None:
-        """Fill up to the end of the session, then close the file."""
-        if self._is_open:
-            self._is_open = False
-            self._writer.put("close", self._path, end_rtp)
+    def _fail(self, why: str) -> None:
+        if not self._is_told and self.on_failed is not None:
+            self._is_told = True
+            self.on_failed(why)

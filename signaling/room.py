@@ -9,20 +9,21 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import structlog
-from aiortc import RTCDataChannel
 
 from engine.clock import RTP_RATE, Anchor, TrackClock
-from engine.events import Command, Error, Link
+from engine.events import Command, Degraded, Error
 from engine.frames import SAMPLE_RATE, Frame
 from engine.session import Session
-from signaling.channel import BadMessage, Outbox, parse_command
+from signaling.channel import BadMessage, DataChannel, Outbox, parse_command
+from signaling.link import LinkMeter
 from signaling.peer import IceSettings, Peer, PeerEvents
 from signaling.recorder import Recorder
-from signaling.rtp import Counts, Receiver
+from signaling.rtp import Receiver
 
 log = structlog.get_logger(__name__)
 
@@ -32,6 +33,8 @@ LOST_AFTER_S = 3.0
 CLOSED_AFTER_S = 10.0
 RESUME_WITHIN_S = 60.0
 FINALS_WITHIN_S = 1.0
+RECORDED_WITHIN_S = 2.0
+"""How long `completed` waits for the recording to be whole on disk."""
 CONNECT_WITHIN_S = 30.0
 FAREWELL_S = 0.3
 """How long the last events get to leave before the connection closes."""
@@ -52,7 +55,8 @@ class Room:
     """Everything of one live call. Runs on the media loop.
 
     `beginning` is shared with the session's clock; `on_begun` is called with the first packet,
-    `on_closed` when the room is done. `recorder` is None where recording was refused.
+    `on_closed` when the room is done: the call is over, or (the session is then still `created`)
+    its publisher never came through. `recorder` is None where recording was refused.
     """
 
     def __init__(
@@ -70,6 +74,8 @@ class Room:
         self._beginning = beginning
         self._resume_digest = resume_digest
         self._recorder = recorder
+        if recorder is not None:
+            recorder.on_failed = self._on_recording_failed
         self._ice = ice
         self._on_begun = on_begun
         self._on_closed = on_closed
@@ -91,9 +97,11 @@ class Room:
         ]
         self._last_heard_s = self._loop.time()
         self._interrupted_s = self._loop.time()
+        self._paused_before = False
+        self._faults = 0
+        self._closing: set[asyncio.Task[None]] = set()
         self._ending: asyncio.Task[None] | None = None
-        self._measured_s = self._loop.time()
-        self._measured = Counts()
+        self._link = LinkMeter(self._receiver, self._loop.time())
         self._ticker = asyncio.create_task(self._tick_forever(), name=f"room-{session.id}")
 
     # what the receive path delivers (signaling.rtp.Sink)
@@ -122,6 +130,10 @@ class Room:
     def is_over(self) -> bool:
         return self._ending is not None
 
+    @property
+    def has_recording(self) -> bool:
+        return self._recorder is not None and self._recorder.has_file
+
     def may_resume(self, token: str | None) -> bool:
         """Whether `token` is the session's resume token."""
         if token is None:
@@ -132,11 +144,19 @@ class Room:
         """Answer a publisher's offer. With the resume token it replaces the peer there is.
 
         Raises `Busy` for a stranger on a session that is taken, `BadOffer` for a bad offer.
+        One at a time, please: two at once could both find the session free.
         """
         taken = self._peer is not None or self.session.state != "created"
         if self.is_over or (taken and not self.may_resume(token)):
             raise Busy("This call is taken. Only its own browser can take it up again.")
-        outbox = self._outbox
+        try:
+            return await self._accept(offer)
+        except BaseException:
+            if self._peer is None:
+                self._abandon_unless_begun()
+            raise
+
+    async def _accept(self, offer: str) -> str:
         connection = Peer(
             self._ice,
             PeerEvents(
@@ -147,14 +167,17 @@ class Room:
             ),
         )
         answer = await connection.answer(offer)
+        if self.is_over:
+            await connection.close()
+            raise Busy("This call has just ended.")
         old, self._peer = self._peer, connection
-        if old is not None:
-            await old.close()
+        self._outbox.events_channel = self._outbox.meters_channel = None
+        self._last_heard_s = self._loop.time()
+        self._close_later(old)
         if self.session.state == "paused":
             self._receiver.resume()
             self.session.enter("active", "resumed")
-        outbox.events_channel = outbox.meters_channel = None
-        self._last_heard_s = self._loop.time()
+        self._paused_before = False
         return answer
 
     def end(self, reason: str) -> asyncio.Task[None]:
@@ -164,6 +187,15 @@ class Room:
         return self._ending
 
     async def _end(self, reason: str) -> None:
+        try:
+            await self._finish(reason)
+        except Exception:
+            log.exception("end_failed", session=self.session.id)
+        finally:
+            await self._leave()
+            self._on_closed(self)
+
+    async def _finish(self, reason: str) -> None:
         self._receiver.close()
         if self.session.state == "paused":
             self._receiver.advance()
@@ -173,18 +205,39 @@ class Room:
             await asyncio.sleep(0.01)
         if self.session.finals_due:
             log.warning("finals_missing", session=self.session.id, due=self.session.finals_due)
+        await self._close_recording()
         self.session.complete(reason)
-        self._outbox.flush()
+        if self._outbox.is_open:
+            self._outbox.flush()
+            await asyncio.sleep(FAREWELL_S)
+
+    async def _close_recording(self) -> None:
+        """So that whoever is told `completed` finds the recording whole."""
+        if self._recorder is None:
+            return
+        closed = self._recorder.close(self._receiver.end_sample * (RTP_RATE // SAMPLE_RATE))
+        if closed is not None:
+            waiting = asyncio.wrap_future(closed)
+            _, late = await asyncio.wait({waiting}, timeout=RECORDED_WITHIN_S)
+            if late:
+                log.warning("recording_late", session=self.session.id)
+
+    async def _leave(self) -> None:
+        """Let go of everything that keeps this room alive."""
         self._ticker.cancel()
-        if self._recorder is not None:
-            self._recorder.close(self._receiver.end_sample * (RTP_RATE // SAMPLE_RATE))
         for undo in self._unsubscribe:
             undo()
-        await asyncio.sleep(FAREWELL_S)
+        self._unsubscribe.clear()
         self._outbox.close()
         if self._peer is not None:
             await self._peer.close()
-        self._on_closed(self)
+
+    def _abandon_unless_begun(self) -> None:
+        """Where nobody ever came through, close: the session can be published to again."""
+        if self.session.state == "created" and not self.is_over:
+            self._receiver.close()
+            self._ending = asyncio.create_task(self._leave(), name=f"leave-{self.session.id}")
+            self._on_closed(self)
 
     # what the peer reports
 
@@ -193,17 +246,18 @@ class Room:
     ) -> None:
         if peer is not self._peer or self.is_over:
             return
-        self._heard()
+        with self._surviving("packet"):
+            self._take_packet(ssrc, sequence, timestamp, payload)
+
+    def _take_packet(self, ssrc: int, sequence: int, timestamp: int, payload: bytes) -> None:
         if self._beginning.at_s is None:
             self._beginning.at_s = self._loop.time()
             self._on_begun()
             self.session.enter("active")
-        elif self.session.state == "interrupted":
-            self._clock.expect("resume")
-            self.session.enter("active", "resumed")
+        self._heard()
         self._receiver.push(ssrc, sequence, timestamp, payload)
 
-    def _on_channel(self, peer: Peer, channel: RTCDataChannel) -> None:
+    def _on_channel(self, peer: Peer, channel: DataChannel) -> None:
         if peer is not self._peer:
             return
         if channel.label == "events":
@@ -215,6 +269,10 @@ class Room:
     def _on_message(self, peer: Peer, message: str | bytes) -> None:
         if peer is not self._peer or self.is_over:
             return
+        with self._surviving("message"):
+            self._take_message(message)
+
+    def _take_message(self, message: str | bytes) -> None:
         self._heard()
         try:
             command = parse_command(message)
@@ -238,20 +296,49 @@ class Room:
         elif command.type == "end":
             self.end("ended")
 
+    @contextmanager
+    def _surviving(self, where: str) -> Iterator[None]:
+        """aiortc closes a connection whose callback raises: one fault must not end the call."""
+        try:
+            yield
+        except Exception:
+            self._faults += 1
+            if self._faults in (1, 10, 100, 1_000, 10_000):
+                log.exception("call_fault", session=self.session.id, where=where, n=self._faults)
+
+    def _on_recording_failed(self, why: str) -> None:
+        """Called in the writer's thread, or on the loop."""
+        self._loop.call_soon_threadsafe(self._tell_recording_failed, why)
+
+    def _tell_recording_failed(self, why: str) -> None:
+        if self.session.state != "completed":
+            self.session.emit(Degraded(what="recording", why=why), TRAINEE)
+
     def _on_peer_closed(self, peer: Peer, state: str) -> None:
         if peer is self._peer and not self.is_over:
             log.info("peer_closed", session=self.session.id, state=state)
+            self._abandon_unless_begun()
             self._interrupt(f"connection_{state}")
 
     def _heard(self) -> None:
         self._last_heard_s = self._loop.time()
+        if self.session.state == "interrupted":
+            self._return()
+
+    def _return(self) -> None:
+        """The client is heard again on the connection it had: as it was before, paused or not."""
+        self.session.enter("active", "resumed")
+        if self._paused_before:
+            self._receiver.pause()
+            self.session.enter("paused")
 
     # the room's own clock
 
     async def _tick_forever(self) -> None:
         while True:
             await asyncio.sleep(TICK_S)
-            self._tick(self._loop.time())
+            with self._surviving("tick"):
+                self._tick(self._loop.time())
 
     def _tick(self, now_s: float) -> None:
         if self.is_over:
@@ -260,7 +347,7 @@ class Room:
         silent_s = now_s - self._last_heard_s
         if state == "created":
             if self._peer is not None and silent_s > CONNECT_WITHIN_S:
-                self._drop_peer()
+                self._abandon_unless_begun()
             return
         if state in ("active", "paused"):
             if silent_s > LOST_AFTER_S:
@@ -270,12 +357,20 @@ class Room:
             return
         elif silent_s > CLOSED_AFTER_S:
             self._drop_peer()
-        if self.session.state == "paused":
+        if self.session.state == "paused" or self._is_mute():
             self._receiver.advance()
-        if now_s - self._measured_s >= 1.0:
-            self._measure_link(now_s)
+        link = self._link.measure(now_s)
+        if link is not None:
+            self.session.set_link(TRAINEE, link)
+
+    def _is_mute(self) -> bool:
+        """Whether the client is there, but sends no audio: an unplugged microphone."""
+        mute_s = self.session.now_s() - self._receiver.last_arrival_s
+        return self.session.state == "active" and mute_s > LOST_AFTER_S
 
     def _interrupt(self, reason: str) -> None:
+        if self.session.state in ("active", "paused"):
+            self._paused_before = self.session.state == "paused"
         if self.session.state == "paused":
             self._receiver.resume()
         if self.session.enter("interrupted", reason):
@@ -283,34 +378,15 @@ class Room:
 
     def _drop_peer(self) -> None:
         peer, self._peer = self._peer, None
+        self._close_later(peer)
+
+    def _close_later(self, peer: Peer | None) -> None:
         if peer is not None:
             task = asyncio.create_task(peer.close(), name=f"close-peer-{self.session.id}")
-            task.add_done_callback(_log_failure)
-
-    def _measure_link(self, now_s: float) -> None:
-        counts, before = self._receiver.counts, self._measured
-        self._measured = replace(counts)
-        self._measured_s = now_s
-        received = counts.received - before.received
-        lost = counts.lost - before.lost
-        concealed_ms = counts.plc_ms - before.plc_ms
-        played_ms = counts.played_ms - before.played_ms
-        if received + lost == 0:
-            return
-        link = Link(
-            lost_pct=round(100 * lost / (received + lost), 1),
-            concealed_pct=round(100 * concealed_ms / max(1, played_ms + concealed_ms), 1),
-            jitter_ms=round(self._receiver.jitter_s * 1000, 1),
-            lag_ms=round(self._receiver.lag_s * 1000, 1),
-        )
-        self.session.set_link(TRAINEE, link)
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
 
 
 def token_digest(token: str) -> bytes:
     """What is stored of a resume token."""
     return hashlib.sha256(token.encode()).digest()
-
-
-def _log_failure(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        log.error("peer_close_failed", error=repr(task.exception()))

@@ -12,17 +12,21 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from engine.clock import RTP_RATE, Anchor, RtpTime, TrackClock
-from engine.frames import SAMPLE_RATE, Frame, Framer, Source
+from engine.frames import FRAME_SAMPLES, SAMPLE_RATE, Frame, Framer, Source
 from signaling import opus
 
 HOLD_S = 0.06
 MAX_CONCEAL_RTP = RTP_RATE // 10
 SKIP_SAMPLES = 2 * SAMPLE_RATE
-"""A gap longer than this in front of an anchor is skipped, not filled with absent frames."""
+"""A gap longer than this is skipped, not filled with absent frames: filling it would take long."""
+ADVANCE_SAMPLES = SAMPLE_RATE // 2
+"""Absent time caught up with in one call, so that none takes long."""
 MAX_HELD = 64
 """Packets kept behind a hole; one more and the hole is given up at once."""
 MAX_STEP = 3000
 """A forward sequence jump beyond this (a minute of 20 ms packets) is a new stream."""
+CONCEAL_SAMPLES = SAMPLE_RATE // 50
+"""What is played for a packet that libopus refuses."""
 _RTP_PER_SAMPLE = RTP_RATE // SAMPLE_RATE
 
 
@@ -46,7 +50,7 @@ class Sink(Protocol):
 
 @dataclass(slots=True)
 class Counts:
-    """Packets since the track began; `fec_ms`, `plc_ms` and `absent_ms` are media time."""
+    """Packets since the track began; `fec_ms`, `plc_ms` and `played_ms` are media time."""
 
     received: int = 0
     lost: int = 0
@@ -113,9 +117,11 @@ class Receiver:
         self._paused = True
 
     def resume(self) -> None:
-        """Listen again; the next packet lays an anchor."""
+        """Listen again; the next packet lays an anchor, and what was not heard was not lost."""
         self.advance()
         self._paused = False
+        self._next_seq = None
+        self.last_arrival_s = self._now_s()
         self._clock.expect("resume")
 
     def reanchor(self) -> None:
@@ -124,8 +130,14 @@ class Receiver:
 
     def advance(self) -> None:
         """Bring the time line up to now while no packet can: `paused` or `absent` frames."""
-        source = Source.PAUSED if self._paused else Source.ABSENT
-        frames = self._framer.fill(int(self._now_s() * SAMPLE_RATE), source)
+        to_sample = int(self._now_s() * SAMPLE_RATE)
+        source = Source.PAUSED
+        if not self._paused:
+            self._release_all()
+            self._clock.expect("lag")
+            source = Source.ABSENT
+            to_sample = min(to_sample, self.end_sample + ADVANCE_SAMPLES)
+        frames = self._framer.fill(to_sample, source)
         if frames:
             self._sink.frames(frames)
 
@@ -224,9 +236,11 @@ class Receiver:
         if anchor is not None:
             self._sink.anchored(anchor)
             self._next_rtp = None
-            if start - self._framer.end_sample > SKIP_SAMPLES:
-                self._framer.skip(start)
-                self._sink.skipped(start)
+        if start - self._framer.end_sample > SKIP_SAMPLES:
+            to_sample = start // FRAME_SAMPLES * FRAME_SAMPLES
+            self._framer.skip(to_sample)
+            self._sink.skipped(to_sample)
+            self._next_rtp = None
         frames: list[Frame] = []
         if self._next_rtp is not None and rtp > self._next_rtp:
             self._fill_gap(rtp - self._next_rtp, start, payload, lost, frames)
@@ -234,10 +248,12 @@ class Receiver:
             pcm = self._decoder.decode(payload)
         except opus.OpusError:
             self.counts.malformed += 1
-            pcm = self._decoder.conceal(RTP_RATE // 50 // _RTP_PER_SAMPLE)
-        frames += self._framer.push(start, pcm, Source.RECEIVED)
+            pcm = self._decoder.conceal(CONCEAL_SAMPLES)
+            frames += self._framer.push(start, pcm, Source.PLC)
+        else:
+            frames += self._framer.push(start, pcm, Source.RECEIVED)
+            self._sink.packet(start * _RTP_PER_SAMPLE, payload)
         self._next_rtp = rtp + len(pcm) * _RTP_PER_SAMPLE
-        self._sink.packet(start * _RTP_PER_SAMPLE, payload)
         if frames:
             self._sink.frames(frames)
 

@@ -21,6 +21,9 @@ AIOICE = "0.13.0"
 SCTP_RTO_MIN_S = 0.1
 """aiortc's floor of 1 s makes one lost data-channel packet cost 0.4 s at p95 (5 % loss, 50 ms)."""
 
+MAX_STREAMS = 16
+"""SSRCs of one receiver that are reported on; more would overflow an RTCP receiver report."""
+
 OnPacket = Callable[[int, int, int, bytes], None]
 """(ssrc, sequence number, RTP timestamp, payload)"""
 
@@ -38,7 +41,8 @@ def use_loopback(enabled: bool) -> None:
 
 def configure() -> None:
     """Set the process-wide constants. Call once, before the first connection."""
-    aiortc.rtcsctptransport.SCTP_RTO_MIN = SCTP_RTO_MIN_S
+    constants: Any = aiortc.rtcsctptransport
+    constants.SCTP_RTO_MIN = SCTP_RTO_MIN_S
 
 
 def tap_audio(receiver: RTCRtpReceiver, on_packet: OnPacket) -> None:
@@ -68,6 +72,8 @@ def tap_audio(receiver: RTCRtpReceiver, on_packet: OnPacket) -> None:
         streams = getattr(inner, prefix + "remote_streams")
         statistics = streams.get(packet.ssrc)
         if statistics is None:
+            if len(streams) >= MAX_STREAMS:
+                del streams[next(iter(streams))]
             statistics = streams[packet.ssrc] = StreamStatistics(codec.clockRate)
         statistics.add(packet)
         if packet.payload:

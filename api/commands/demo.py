@@ -65,9 +65,8 @@ def demo(
         except NodeStartError as error:
             raise click.ClickException(str(error)) from error
         except (PublishError, TimeoutError) as error:
-            raise click.ClickException(
-                f"The call failed: {error or 'no answer in time'}"
-            ) from error
+            why = str(error) or "no answer in time"
+            raise click.ClickException(f"The call failed: {why}.") from error
         except KeyboardInterrupt:
             click.echo("\nStopping.")
         finally:

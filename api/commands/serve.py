@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import ipaddress
 import socket
 from pathlib import Path
+from typing import IO, Any
 
 import click
 import uvicorn
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
+from starlette.applications import Starlette
 
 from api import logs
 from api.app import create_app
@@ -21,22 +26,23 @@ from engine.models import ModelError, ensure
 @click.option("--data", type=click.Path(path_type=Path), help="Folder for journals and recordings.")
 def serve(host: str | None, port: int | None, data: Path | None) -> None:
     """Run a node: practice page, API and media, on this machine only."""
-    given = {"host": host, "port": port, "data": data}
-    settings = Settings(**{name: value for name, value in given.items() if value is not None})
+    settings = _settings({"host": host, "port": port, "data": data})
     if not _is_loopback(settings.host):
         raise click.ClickException(
             f"{settings.host} is not a loopback address. Until there are accounts, a node trusts "
             "whoever reaches it, so it listens on this machine only: use --host 127.0.0.1."
         )
-    logs.configure(settings.log_level, settings.log_json)
     try:
         model = ensure(settings.model, path=settings.model_path)
     except ModelError as error:
         raise click.ClickException(str(error)) from error
+    lock = _lock(settings.data)
     listener = _listen(settings.host, settings.port)
     address = f"http://{_shown(settings.host)}:{listener.getsockname()[1]}"
+    logs.configure(settings.log_level, settings.log_json)
+    app = create_app(settings, model)
     config = uvicorn.Config(
-        create_app(settings, model),
+        app,
         loop="uvloop",
         http="httptools",
         log_config=None,
@@ -45,7 +51,50 @@ def serve(host: str | None, port: int | None, data: Path | None) -> None:
         timeout_graceful_shutdown=5,
     )
     click.echo(f"Forecourt listens on {address}", err=True)
-    uvicorn.Server(config).run(sockets=[listener])
+    with lock:
+        _Server(config, app).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Ends the calls before it closes connections, so that whoever follows one is told."""
+
+    def __init__(self, config: uvicorn.Config, app: Starlette) -> None:
+        super().__init__(config)
+        self._app = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._app.state.calls.stop()
+        await super().shutdown(sockets)
+
+
+def _settings(options: dict[str, Any]) -> Settings:
+    given = {name: value for name, value in options.items() if value is not None}
+    try:
+        return Settings(**given)
+    except (ValidationError, SettingsError) as error:
+        raise click.ClickException(f"A setting cannot be used: {error}") from error
+
+
+def _lock(data: Path) -> IO[str]:
+    """Take the data folder for this node; the operating system frees it when the node ends.
+
+    A second node would take the first one's live calls for broken ones and write to their journals.
+    """
+    try:
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = (data / "node.lock").open("w")
+    except OSError as error:
+        raise click.ClickException(
+            f"The data folder {data} cannot be used ({error.strerror}); choose another with --data."
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        lock.close()
+        raise click.ClickException(
+            f"Another node uses {data}; stop it, or choose another folder with --data."
+        ) from error
+    return lock
 
 
 def _is_loopback(host: str) -> bool:

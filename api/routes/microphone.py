@@ -35,15 +35,16 @@ def decode_wav(body: bytes) -> Pcm:
             rate, channels, width = file.getframerate(), file.getnchannels(), file.getsampwidth()
             frames = file.getnframes()
             if width != 2 or channels not in (1, 2) or not 8_000 <= rate <= 192_000:
-                raise Problem(
-                    422, "The WAV must be 16-bit PCM, one or two channels, 8 to 192 kHz."
-                )
+                raise Problem(422, "The WAV must be 16-bit PCM, one or two channels, 8 to 192 kHz.")
             if not MIN_S <= frames / rate <= MAX_S:
                 raise Problem(422, f"The recording must last {MIN_S:g} to {MAX_S:g} s.")
             data = file.readframes(frames)
     except (wave.Error, EOFError) as error:
-        raise Problem(422, f"The body is not a WAV file that can be read: {error}.") from error
-    samples = np.frombuffer(data[: len(data) // (2 * channels) * 2 * channels], "<i2")
+        why = str(error) or "it ends too early"
+        raise Problem(422, f"The body is not a WAV file that can be read: {why}.") from error
+    if len(data) < frames * 2 * channels:
+        raise Problem(422, "The WAV holds less audio than its header says.")
+    samples = np.frombuffer(data, "<i2")
     mono = samples.reshape(-1, channels).astype(np.float64).mean(axis=1)
     if rate != SAMPLE_RATE:
         divisor = int(np.gcd(rate, SAMPLE_RATE))

@@ -17,6 +17,8 @@ from api.views import ConsentView, CreateSession
 from engine.events import Event
 
 MAX_LIST = 200
+STREAM_GRACE_S = 4.0
+"""How long a stream may go on when the node stops: its call is ended first, and that is told."""
 MAX_STREAMED = 1_000
 """Events waiting for a slow reader of the stream; one more and it is closed, to be resumed."""
 
@@ -29,7 +31,7 @@ def _calls(request: Request) -> Calls:
 def _number(text: str | None, name: str, default: int, most: int) -> int:
     if text is None:
         return default
-    if not text.isascii() or not text.isdigit() or int(text) > most:
+    if len(text) > 16 or not text.isascii() or not text.isdigit() or int(text) > most:
         raise Problem(422, f"{name} must be a whole number from 0 to {most}.")
     return int(text)
 
@@ -43,7 +45,7 @@ async def create(request: Request) -> Response:
 
 async def list_sessions(request: Request) -> Response:
     limit = _number(request.query_params.get("limit"), "limit", 50, MAX_LIST)
-    views = await _calls(request).list(limit)
+    views = await _calls(request).newest(limit)
     return JSONResponse({"items": [view.body() for view in views]})
 
 
@@ -54,12 +56,12 @@ async def get_session(request: Request) -> Response:
 
 async def put_consent(request: Request) -> Response:
     consent = await json_of(request, ConsentView)
-    stored = _calls(request).consent(request.path_params["id"], consent)
+    stored = await _calls(request).consent(request.path_params["id"], consent)
     return JSONResponse(stored.model_dump(by_alias=True))
 
 
 async def get_consent(request: Request) -> Response:
-    consent = _calls(request).consent_of(request.path_params["id"])
+    consent = await _calls(request).consent_of(request.path_params["id"])
     return JSONResponse(consent.model_dump(by_alias=True))
 
 
@@ -68,10 +70,16 @@ async def get_events(request: Request) -> Response:
     after = request.headers.get("last-event-id") or request.query_params.get("after")
     after_seq = _number(after, "after", 0, 2**53)
     if "text/event-stream" not in request.headers.get("accept", ""):
+        await _calls(request).view(session_id)
         items = await _calls(request).events(session_id, after_seq)
         return JSONResponse({"items": items})
-    await _calls(request).view(session_id)
-    return EventSourceResponse(_stream(_calls(request), session_id, after_seq))
+    view = await _calls(request).view(session_id)
+    if view.status == "completed" and not await _calls(request).events(session_id, after_seq):
+        # To a browser's EventSource this says: do not come back (HTML, 9.2.5).
+        return Response(status_code=204)
+    return EventSourceResponse(
+        _stream(_calls(request), session_id, after_seq), shutdown_grace_period=STREAM_GRACE_S
+    )
 
 
 async def _stream(calls: Calls, session_id: str, after_seq: int) -> AsyncIterator[ServerSentEvent]:
@@ -91,7 +99,7 @@ async def _stream(calls: Calls, session_id: str, after_seq: int) -> AsyncIterato
         for event in await calls.events(session_id, after_seq):
             after_seq = event["seq"]
             yield _sse(event)
-        while session is not None and session.state != "completed" or not queue.empty():
+        while (session is not None and session.state != "completed") or not queue.empty():
             if behind.is_set():
                 return
             event = (await queue.get()).model_dump()
@@ -109,13 +117,13 @@ def _sse(event: dict[str, object]) -> ServerSentEvent:
 
 
 async def get_recording(request: Request) -> Response:
-    calls = _calls(request)
-    session_id = request.path_params["id"]
-    await calls.view(session_id)
-    path = calls.recording(session_id)
-    if path is None:
+    recording = await _calls(request).recording(request.path_params["id"])
+    headers = {"Cache-Control": "no-store"}
+    if recording is None:
         raise Problem(404, "No recording is kept of this call.")
-    return FileResponse(path, media_type="audio/ogg", headers={"Cache-Control": "no-store"})
+    if isinstance(recording, bytes):
+        return Response(recording, headers=headers, media_type="audio/ogg")
+    return FileResponse(recording, media_type="audio/ogg", headers=headers)
 
 
 routes = [

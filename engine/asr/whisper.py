@@ -33,6 +33,9 @@ TOKENS_PER_S = 7
 """People say fewer tokens a second than this; more is a decoder running on."""
 RUNAWAY_COMPRESSION = 2.4
 """Text that zlib shrinks by more than this repeats itself (the limit Whisper's authors use)."""
+ATTENTION_LAG_MS = 110
+"""Cross-attention finds a word this much later than forced alignment does: the median over 1,357
+words of 77 clips of read speech, tiny.en against pocketsphinx (the ends: 120 ms)."""
 SILENCE_PROBABILITY = 0.6
 SILENCE_LOG_PROBABILITY = -0.75
 """Less sure than this of its words and surer than `SILENCE_PROBABILITY` of silence: no words.
@@ -185,12 +188,12 @@ class ShortContextWhisper:
         for token, state in reversed(aligned.alignments):
             if token < len(first_state):
                 first_state[token] = state
+        begun_ms = np.maximum(first_state * 1000 // STATES_PER_S - ATTENTION_LAG_MS, 0)
         probabilities = aligned.text_token_probs
         timed: list[tuple[SpokenWord, int]] = []
         at = 0
         for word, count in words:
-            start = int(first_state[at]) * 1000 // STATES_PER_S
-            end = int(first_state[at + count]) * 1000 // STATES_PER_S
+            start, end = int(begun_ms[at]), int(begun_ms[at + count])
             probability = float(np.mean(probabilities[at : at + count]))
             at += count
             timed.append(

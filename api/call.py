@@ -1,0 +1,90 @@
+"""One session as this node holds it in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from importlib.metadata import version
+from typing import Any
+
+from api.views import ConsentView, CreateSession, SessionView, VolumeFeedback
+from engine.features import Baseline
+from engine.journal import Journal
+from engine.session import SessionConfig
+from signaling.room import Room
+
+
+def new_id() -> str:
+    """A 24-hex ObjectId: 4 bytes of seconds, 8 random bytes."""
+    return f"{int(time.time()):08x}{secrets.token_hex(8)}"
+
+
+@dataclass(slots=True)
+class Call:
+    """Created, then published to by way of its `room`; past calls are told by their journals."""
+
+    id: str
+    created: CreateSession
+    created_at: datetime
+    volume_feedback: VolumeFeedback
+    digest: bytes
+    consent: ConsentView | None = None
+    journal: Journal | None = None
+    room: Room | None = None
+    start_time: datetime | None = None
+    resource: str = ""
+    publishing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether consent can no longer change: somebody publishes, or is about to."""
+        return self.room is not None or self.publishing.locked()
+
+    def first_record(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "created": self.created.model_dump(mode="json"),
+            "createdAt": self.created_at.isoformat(),
+            "volumeFeedback": self.volume_feedback.model_dump(),
+            "resumeDigest": self.digest.hex(),
+            "consent": self.consent.model_dump() if self.consent else None,
+            "versions": {"forecourt": version("forecourt"), "aiortc": version("aiortc")},
+        }
+
+    def config(self) -> SessionConfig:
+        """What the session is started with."""
+        given = self.created.baseline
+        baseline = None
+        if given is not None:
+            baseline = Baseline(given.speech_level_dbfs, given.noise_floor_dbfs)
+        return SessionConfig(self.created.session_type, baseline, self.volume_feedback.enabled)
+
+    def view(self) -> SessionView:
+        view = SessionView(
+            id=self.id,
+            session_type=self.created.session_type,
+            status="created",
+            created_at=self.created_at,
+            recording_consent=self.consent.recording if self.consent else None,
+            volume_feedback=self.volume_feedback,
+        )
+        if self.room is None:
+            return view
+        session = self.room.session
+        end_time = None
+        if session.state == "completed" and self.start_time is not None:
+            end_time = self.start_time + timedelta(milliseconds=session.t_ms)
+        return view.model_copy(
+            update={
+                "status": session.state,
+                "start_time": self.start_time,
+                "end_time": end_time,
+                "duration_ms": session.t_ms,
+                "has_recording": self.room.has_recording,
+                "metrics": session.metrics,
+                "feedback_count": session.feedback_count,
+            }
+        )

@@ -1,0 +1,141 @@
+"""Calls on disk: one folder a session, its journal and its recording.
+
+Everything here reads files and may take long: call it in a thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+from pydantic import ValidationError
+
+from api.problems import Problem
+from api.views import SessionView, summary_of
+from engine.journal import read
+from signaling.room import TRAINEE
+
+log = structlog.get_logger(__name__)
+
+JOURNAL = "journal.jsonl"
+MAX_REMEMBERED = 2_000
+"""Views of past calls kept in memory; the oldest are read again beyond this."""
+
+
+def is_id(text: str) -> bool:
+    return len(text) == 24 and all(c in "0123456789abcdef" for c in text)
+
+
+def unknown() -> Problem:
+    return Problem(404, "There is no session with this id on this node.")
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A call that broke off with the node: what a new node needs to take it up."""
+
+    path: Path
+    first: dict[str, Any]
+    view: SessionView
+    last_seq: int
+    last_utterance: int
+
+
+class Past:
+    """The folder of all sessions."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._remembered: dict[str, tuple[int, SessionView]] = {}
+
+    def prepare(self) -> None:
+        """Create the folder, for this user alone."""
+        self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def folder(self, session_id: str) -> Path:
+        """Raises `Problem` for what is not an id: no path is ever made of anything else."""
+        if not is_id(session_id):
+            raise unknown()
+        return self._root / session_id
+
+    def journal(self, session_id: str) -> Path:
+        return self.folder(session_id) / JOURNAL
+
+    def recording(self, session_id: str) -> Path:
+        return self.folder(session_id) / f"{TRAINEE}.ogg"
+
+    def holds(self, session_id: str) -> bool:
+        return self.journal(session_id).exists()
+
+    def ids(self) -> list[str]:
+        return [path.name for path in self._root.iterdir() if is_id(path.name)]
+
+    def view(self, session_id: str) -> SessionView:
+        """Raises `Problem` for an unknown session."""
+        path = self.journal(session_id)
+        try:
+            size = path.stat().st_size
+        except OSError as error:
+            raise unknown() from error
+        remembered = self._remembered.get(session_id)
+        if remembered is not None and remembered[0] == size:
+            return remembered[1]
+        view = summary_of(read(path))
+        if view is None:
+            raise unknown()
+        view = view.model_copy(update={"has_recording": self.recording(session_id).exists()})
+        if len(self._remembered) >= MAX_REMEMBERED:
+            self._remembered = {}
+        self._remembered[session_id] = size, view
+        return view
+
+    def records(self, session_id: str) -> Iterator[dict[str, Any]]:
+        """Raises `Problem` for an unknown session."""
+        path = self.journal(session_id)
+        if not path.exists():
+            raise unknown()
+        return read(path)
+
+    def forget_unbegun(self, session_id: str) -> None:
+        """Remove what was laid out for a call whose first packet never came."""
+        folder = self.folder(session_id)
+        if [path.name for path in folder.iterdir()] == [JOURNAL]:
+            (folder / JOURNAL).unlink()
+            folder.rmdir()
+
+    def unfinished(self) -> list[Unfinished]:
+        """What a crash left behind. A journal that cannot be understood stays as it is."""
+        found: list[Unfinished] = []
+        for session_id in sorted(self.ids()):
+            try:
+                call = self._unfinished(session_id)
+            except (OSError, LookupError, TypeError, ValueError, ValidationError, Problem) as error:
+                log.error("journal_unreadable", session=session_id, error=repr(error))
+                continue
+            if call is not None:
+                found.append(call)
+        return found
+
+    def _unfinished(self, session_id: str) -> Unfinished | None:
+        path = self.journal(session_id)
+        records = list(read(path))
+        view = summary_of(records)
+        if view is None or view.status == "completed":
+            return None
+        if view.status == "created":
+            self.forget_unbegun(session_id)
+            return None
+        if view.start_time is None or view.id != session_id:
+            raise ValueError("the journal does not say when its call began, or is another's")
+        events = [record["e"] for record in records if record["k"] == "event"]
+        utterances = [e["data"]["utterance"] for e in events if e["type"] == "speech.start"]
+        return Unfinished(
+            path,
+            next(record for record in records if record["k"] == "session"),
+            view,
+            max(event["seq"] for event in events),
+            max(utterances, default=0),
+        )

@@ -1,0 +1,238 @@
+// A call: one session kept up over as many peer connections as the network makes necessary.
+
+import { Problem, events } from "./api.js";
+import { Publication } from "./publication.js";
+
+const PING_MS = 1000;
+const SILENT_MS = 4000;
+const RECOVER_MS = 60_000;
+const FIRST_WAIT_MS = 500;
+const LONGEST_WAIT_MS = 4000;
+const DISCONNECTED_GRACE_MS = 2000;
+const END_WAIT_MS = 5000;
+const FINAL_STATUSES = new Set([401, 403, 404, 409, 410]);
+
+/**
+ * Events: `state` (`detail`: connecting, live, reconnecting, ended or lost; with `problem` when one is known),
+ * `event` (`detail`: a journalled envelope, each once and in order of seq), `meters` (`detail`: an envelope).
+ */
+export class Call extends EventTarget {
+  #session;
+  #microphone;
+  #publication = null;
+  #state = "connecting";
+  #paused = false;
+  #lastSeq = 0;
+  #held = null;
+  #announced;
+  #ping = 0;
+  #heard = { bytes: 0, at: 0 };
+  #grace = 0;
+  #retryNow = null;
+  #ended;
+  #resolveEnded;
+
+  constructor(session, microphone) {
+    super();
+    this.#session = session;
+    this.#microphone = microphone;
+    this.#announced = microphone.track;
+    this.#ended = new Promise((resolve) => { this.#resolveEnded = resolve; });
+    microphone.addEventListener("changed", this.#microphoneChanged);
+    addEventListener("online", this.#online);
+  }
+
+  get state() {
+    return this.#state;
+  }
+
+  get isPaused() {
+    return this.#paused;
+  }
+
+  /** Publishes. Throws a Problem or an Error with a sentence for the person; the call is over then. */
+  async start() {
+    try {
+      this.#take(await this.#publish(false));
+    } catch (error) {
+      this.#finish("lost");
+      throw error;
+    }
+    this.#ping = setInterval(() => void this.#beat(), PING_MS);
+    this.#enter("live");
+  }
+
+  /** Stops listening. The command goes first, so that the node knows why silence follows. */
+  pause() {
+    this.#paused = true;
+    this.#publication?.send({ type: "pause" });
+    this.#applyPause();
+  }
+
+  resume() {
+    this.#paused = false;
+    this.#applyPause();
+    this.#publication?.send({ type: "resume" });
+  }
+
+  /** Flags this moment; false when the node cannot be told now. */
+  bookmark(label = "") {
+    return this.#publication?.send({ type: "bookmark", label }) ?? false;
+  }
+
+  /** Ends the call: asks over the channel, then, if nothing comes, by DELETE. Resolves when it is over. */
+  async end() {
+    if (this.#state === "ended" || this.#state === "lost") return;
+    const asked = this.#publication?.send({ type: "end" }) ?? false;
+    if (asked) await Promise.race([this.#ended, after(END_WAIT_MS)]);
+    if (this.#state === "ended") return;
+    try {
+      await this.#publication?.end();
+    } catch (error) {
+      console.warn("The node did not take the end of the call; it will notice by itself:", error);
+    }
+    this.#finish("ended");
+  }
+
+  /** Tells the node at once, without waiting, as a page must that is being closed. */
+  leave() {
+    this.#publication?.end().catch((error) => console.info("The node will notice by itself:", error));
+  }
+
+  #publish(resume) {
+    const { whipUrl, resumeToken } = this.#session;
+    return Publication.open({ whipUrl, microphone: this.#microphone, token: resumeToken, resume });
+  }
+
+  #take(publication) {
+    this.#publication = publication;
+    this.#heard = { bytes: 0, at: performance.now() };
+    publication.addEventListener("message", ({ detail }) => this.#receive(detail));
+    publication.addEventListener("connection", ({ detail }) => this.#connection(publication, detail));
+    publication.addEventListener("closed", () => this.#broken(publication));
+  }
+
+  #receive(envelope) {
+    if (this.#held) {
+      this.#held.push(envelope);
+      return;
+    }
+    if (envelope.type === "meters") {
+      this.dispatchEvent(new CustomEvent("meters", { detail: envelope }));
+      return;
+    }
+    if (envelope.seq <= this.#lastSeq) return;
+    this.#lastSeq = envelope.seq;
+    this.dispatchEvent(new CustomEvent("event", { detail: envelope }));
+    if (envelope.type === "session.state" && envelope.data.state === "completed") this.#finish("ended");
+  }
+
+  // Browsers take 5 s and more to call a connection disconnected; a ping unanswered tells sooner.
+  async #beat() {
+    const publication = this.#publication;
+    if (!publication) return;
+    publication.send({ type: "ping" });
+    const bytes = await publication.receivedBytes();
+    const now = performance.now();
+    if (bytes !== this.#heard.bytes) this.#heard = { bytes, at: now };
+    else if (now - this.#heard.at > SILENT_MS) this.#broken(publication);
+  }
+
+  #connection(publication, iceState) {
+    if (publication !== this.#publication) return;
+    clearTimeout(this.#grace);
+    if (iceState === "failed") this.#broken(publication);
+    if (iceState === "disconnected") this.#grace = setTimeout(() => this.#broken(publication), DISCONNECTED_GRACE_MS);
+  }
+
+  #broken(publication) {
+    if (publication !== this.#publication || this.#state !== "live") return;
+    publication.close();
+    this.#publication = null;
+    this.#enter("reconnecting");
+    void this.#recover();
+  }
+
+  async #recover() {
+    const giveUpAt = performance.now() + RECOVER_MS;
+    let wait = FIRST_WAIT_MS;
+    let problem = null;
+    while (performance.now() < giveUpAt) {
+      await this.#pauseBeforeRetry(Math.min(wait, giveUpAt - performance.now()));
+      if (this.#state !== "reconnecting") return;
+      try {
+        const publication = await this.#publish(true);
+        if (this.#state !== "reconnecting") { publication.close(); return; }
+        await this.#recovered(publication);
+        return;
+      } catch (error) {
+        problem = error;
+        if (error instanceof Problem && FINAL_STATUSES.has(error.status)) break;
+        wait = error.retryAfterS ? error.retryAfterS * 1000 : Math.min(wait * 2, LONGEST_WAIT_MS);
+      }
+    }
+    this.#finish("lost", problem);
+  }
+
+  async #recovered(publication) {
+    // What the new channel brings waits for what was missed: its higher numbers would hide the lower ones.
+    this.#held = [];
+    this.#take(publication);
+    const missed = await events(this.#session.id, this.#lastSeq).catch(() => []);
+    const newer = this.#held;
+    this.#held = null;
+    for (const envelope of [...missed, ...newer]) this.#receive(envelope);
+    if (this.#state !== "reconnecting") return;
+    this.#applyPause();
+    if (this.#paused) publication.send({ type: "pause" });
+    this.#announce();
+    this.#enter("live");
+  }
+
+  #pauseBeforeRetry(ms) {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#retryNow = () => { clearTimeout(timer); resolve(); };
+    });
+  }
+
+  #online = () => this.#retryNow?.();
+
+  #microphoneChanged = async () => {
+    const { track } = this.#microphone;
+    this.#applyPause();
+    await this.#publication?.replaceTrack(track);
+    this.#announce();
+  };
+
+  // The node anchors its clock and judges volume by the device, so it hears of every change.
+  #announce() {
+    const { track, label, settings } = this.#microphone;
+    if (track === this.#announced) return;
+    if (this.#publication?.send({ type: "device", label, settings })) this.#announced = track;
+  }
+
+  #applyPause() {
+    if (this.#microphone.track) this.#microphone.track.enabled = !this.#paused;
+  }
+
+  #enter(state, problem = null) {
+    if (this.#state === state) return;
+    this.#state = state;
+    this.dispatchEvent(new CustomEvent("state", { detail: { state, problem } }));
+  }
+
+  #finish(state, problem = null) {
+    if (this.#state === "ended" || this.#state === "lost") return;
+    clearInterval(this.#ping);
+    clearTimeout(this.#grace);
+    removeEventListener("online", this.#online);
+    this.#microphone.removeEventListener("changed", this.#microphoneChanged);
+    this.#publication?.close();
+    this.#publication = null;
+    this.#resolveEnded();
+    this.#enter(state, problem);
+  }
+}
+
+const after = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });

@@ -1,0 +1,48 @@
+// The first step: what a person agrees to before anything is heard.
+
+import { byId } from "./element.js";
+
+/** Names the wording of the consent step; changes whenever the wording does. */
+export const TEXT_VERSION = "practice-2026-11";
+
+export class Consent {
+  #form = byId("consent-form");
+  #given;
+
+  /** `given(recording)` is called with the person's choice once coaching is agreed to. */
+  constructor(given) {
+    this.#given = given;
+    byId("host").textContent = location.host;
+    this.#form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#submit();
+    });
+    this.#form.addEventListener("change", () => this.#clearErrors());
+  }
+
+  #submit() {
+    const { coaching, recording } = this.#form.elements;
+    const missing = [
+      [!coaching.checked, "coaching-error", coaching],
+      [recording.value === "", "recording-error", recording[0]],
+    ].filter(([isMissing]) => isMissing);
+    for (const [, message, field] of missing) {
+      byId(message).hidden = false;
+      field.setAttribute("aria-invalid", "true");
+    }
+    if (missing.length) missing[0][2].focus();
+    else this.#given(recording.value === "yes");
+  }
+
+  #clearErrors() {
+    const { coaching, recording } = this.#form.elements;
+    if (coaching.checked) {
+      byId("coaching-error").hidden = true;
+      coaching.removeAttribute("aria-invalid");
+    }
+    if (recording.value !== "") {
+      byId("recording-error").hidden = true;
+      recording[0].removeAttribute("aria-invalid");
+    }
+  }
+}

@@ -1,0 +1,58 @@
+"""`forecourt serve`: what it refuses to start with says what to do instead."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from api.cli import main
+from tests.node import Node
+
+
+def serve(*options: str, **environment: str) -> str:
+    """The message of a node that does not start."""
+    result = CliRunner(env=environment).invoke(main, ["serve", *options])
+    assert result.exit_code == 1, result.output
+    assert result.stderr.startswith("Error: ")
+    return result.stderr
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "example.com", "::", ""])
+def test_an_address_that_others_reach_is_refused(host: str, tmp_path: Path) -> None:
+    message = serve("--host", host, "--data", str(tmp_path))
+    assert "loopback" in message
+    assert "--host 127.0.0.1" in message
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        message = serve("--port", str(port), "--data", str(tmp_path))
+    assert str(port) in message
+    assert "--port" in message
+
+
+def test_a_data_folder_that_another_node_uses_is_refused(node: Node) -> None:
+    message = serve("--port", "0", "--data", str(node.data))
+    assert "Another node" in message
+    assert "--data" in message
+
+
+def test_a_data_folder_that_cannot_be_one_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert "--data" in serve("--port", "0", "--data", str(tmp_path / "file" / "data"))
+
+
+def test_a_setting_that_makes_no_sense_is_named(tmp_path: Path) -> None:
+    message = serve("--data", str(tmp_path), FORECOURT_MAX_CALLS="none")
+    assert "max_calls" in message
+
+
+def test_what_a_node_keeps_is_for_its_user_alone(node: Node) -> None:
+    assert node.data.stat().st_mode & 0o077 == 0
+    assert node.sessions.stat().st_mode & 0o077 == 0

@@ -1,0 +1,194 @@
+"""WHIP over HTTP: what is refused, and how (RFC 9725)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.api.conftest import CONSENT, Refused
+from tests.signaling.offers import CHROMIUM, hidden
+
+SDP = {"Content-Type": "application/sdp"}
+LINES = CHROMIUM.splitlines(True)
+
+
+def publish(http: httpx.Client, session: dict[str, Any], offer: Any, **headers: str) -> Any:
+    path = f"/sessions/{session['id']}/whip"
+    return http.post(path, content=offer, headers=SDP | headers)
+
+
+def test_an_offer_is_answered_with_a_resource(
+    http: httpx.Client, consented: dict[str, Any]
+) -> None:
+    answer = publish(http, consented, CHROMIUM)
+    assert answer.status_code == 201
+    assert answer.headers["content-type"] == "application/sdp"
+    assert answer.text.startswith("v=0")
+    assert "useinbandfec=1" in answer.text
+    location = answer.headers["location"]
+    assert location.startswith(f"/api/v1/sessions/{consented['id']}/whip/")
+    deleted = http.delete(location.removeprefix("/api/v1"))
+    assert (deleted.status_code, deleted.content) == (200, b"")
+    shown = http.get(f"/sessions/{consented['id']}").json()
+    assert (shown["status"], shown["durationMs"]) == ("completed", 0)
+
+
+def test_an_offer_of_local_names_alone_is_answered(
+    http: httpx.Client, consented: dict[str, Any]
+) -> None:
+    answer = publish(http, consented, hidden(CHROMIUM))
+    assert answer.status_code == 201
+    http.delete(answer.headers["location"].removeprefix("/api/v1"))
+
+
+def test_publishing_without_consent_is_forbidden(
+    http: httpx.Client, refused: Refused, session: dict[str, Any]
+) -> None:
+    assert "consent" in refused(publish(http, session, CHROMIUM), 403)["detail"]
+    http.put(f"/sessions/{session['id']}/consent", json=CONSENT)
+    answer = publish(http, session, CHROMIUM)
+    assert answer.status_code == 201
+    http.delete(answer.headers["location"].removeprefix("/api/v1"))
+
+
+def test_an_unknown_session_is_not_found(http: httpx.Client, refused: Refused) -> None:
+    for session_id in ("0" * 24, "x", "..", "%2e%2e%2f"):
+        answer = http.post(f"/sessions/{session_id}/whip", content=CHROMIUM, headers=SDP)
+        refused(answer, 404)
+
+
+@pytest.mark.parametrize("given", ["application/json", "text/plain", "application/sdpx", ""])
+def test_another_media_type_is_refused(
+    http: httpx.Client, refused: Refused, consented: dict[str, Any], given: str
+) -> None:
+    headers = {"Content-Type": given}
+    path = f"/sessions/{consented['id']}/whip"
+    detail = refused(http.post(path, content=CHROMIUM, headers=headers), 415)["detail"]
+    assert "application/sdp" in detail
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_an_oversized_offer_is_refused(
+    http: httpx.Client, refused: Refused, consented: dict[str, Any], chunked: bool
+) -> None:
+    body = CHROMIUM.encode() + b"a=x\r\n" * 20_000
+    content: Any = (body[i : i + 4_000] for i in range(0, len(body), 4_000)) if chunked else body
+    refused(publish(http, consented, content), 413)
+
+
+def test_bytes_that_are_no_text_are_refused(
+    http: httpx.Client, refused: Refused, consented: dict[str, Any]
+) -> None:
+    refused(publish(http, consented, b"v=0\r\n\xff\xfe"), 400)
+
+
+def test_an_offer_cut_off_at_any_line_is_refused_or_answered(
+    http: httpx.Client, refused: Refused, consented: dict[str, Any]
+) -> None:
+    answered = 0
+    for count in range(len(LINES)):
+        answer = publish(http, consented, "".join(LINES[:count]))
+        if answer.status_code == 201:
+            answered += 1
+            http.delete(answer.headers["location"].removeprefix("/api/v1"))
+            fresh = http.post("/sessions", json={"sessionType": "pitch"}).json()
+            http.put(f"/sessions/{fresh['id']}/consent", json=CONSENT)
+            consented["id"] = fresh["id"]
+        else:
+            refused(answer, 400)
+    assert answered < len(LINES) // 4
+
+
+def test_no_mutilated_offer_is_our_fault(http: httpx.Client, refused: Refused) -> None:
+    @settings(max_examples=40)
+    @given(
+        st.lists(
+            st.tuples(st.integers(0, len(LINES) - 1), st.integers(0, 40), st.text(max_size=6)),
+            min_size=1,
+            max_size=4,
+        )
+    )
+    def mutilate(edits: list[tuple[int, int, str]]) -> None:
+        lines = list(LINES)
+        for at, column, text in edits:
+            lines[at] = lines[at][:column] + text + lines[at][column + len(text) :]
+        body = b"".join(line.encode("utf-8", "surrogatepass") for line in lines)
+        session = http.post("/sessions", json={"sessionType": "pitch"}).json()
+        http.put(f"/sessions/{session['id']}/consent", json=CONSENT)
+        answer = publish(http, session, body)
+        if answer.status_code == 201:
+            http.delete(answer.headers["location"].removeprefix("/api/v1"))
+        else:
+            refused(answer, 400)
+
+    mutilate()
+
+
+def test_a_refused_offer_leaves_the_session_free(
+    http: httpx.Client, refused: Refused, consented: dict[str, Any]
+) -> None:
+    for _ in range(3):
+        refused(publish(http, consented, "v=0\r\n"), 400)
+    answer = publish(http, consented, CHROMIUM)
+    assert answer.status_code == 201
+    http.delete(answer.headers["location"].removeprefix("/api/v1"))
+
+
+def test_a_session_that_is_being_connected_is_taken(
+    http: httpx.Client, refused: Refused, consented: dict[str, Any]
+) -> None:
+    first = publish(http, consented, CHROMIUM)
+    refused(publish(http, consented, CHROMIUM), 409)
+    for token in ("Bearer nonsense", "Bearer", "Basic x"):
+        refused(publish(http, consented, CHROMIUM, Authorization=token), 409)
+    refused(publish(http, consented, CHROMIUM, Authorization=consented["resumeToken"]), 409)
+    token = f"bearer {consented['resumeToken']}"
+    second = publish(http, consented, CHROMIUM, Authorization=token)
+    assert second.status_code == 201
+    refused(http.delete(first.headers["location"].removeprefix("/api/v1")), 404)
+    http.delete(second.headers["location"].removeprefix("/api/v1")).raise_for_status()
+
+
+def test_two_offers_at_once_do_not_both_get_the_session(
+    http: httpx.Client, refused: Refused, consented: dict[str, Any]
+) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda _: publish(http, consented, CHROMIUM), range(6)))
+    assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409, 409, 409]
+    (won,) = [answer for answer in answers if answer.status_code == 201]
+    http.delete(won.headers["location"].removeprefix("/api/v1")).raise_for_status()
+
+
+def test_consent_cannot_change_once_the_call_has_begun(
+    http: httpx.Client, refused: Refused, consented: dict[str, Any]
+) -> None:
+    location = publish(http, consented, CHROMIUM).headers["location"]
+    path = f"/sessions/{consented['id']}/consent"
+    refused(http.put(path, json=CONSENT | {"recording": False}), 409)
+    http.delete(location.removeprefix("/api/v1"))
+    refused(http.put(path, json=CONSENT | {"recording": False}), 409)
+    assert http.get(path).json() == CONSENT
+
+
+def test_a_call_that_is_over_cannot_be_published_to(
+    http: httpx.Client, refused: Refused, consented: dict[str, Any]
+) -> None:
+    location = publish(http, consented, CHROMIUM).headers["location"]
+    http.delete(location.removeprefix("/api/v1"))
+    token = f"Bearer {consented['resumeToken']}"
+    refused(publish(http, consented, CHROMIUM, Authorization=token), 409)
+
+
+@pytest.mark.parametrize("resource", ["0" * 16, "x", "%c3%bc", "..%2f"])
+def test_what_is_no_resource_of_the_call_deletes_nothing(
+    http: httpx.Client, refused: Refused, consented: dict[str, Any], resource: str
+) -> None:
+    location = publish(http, consented, CHROMIUM).headers["location"]
+    refused(http.delete(f"/sessions/{consented['id']}/whip/{resource}"), 404)
+    assert http.delete(location.removeprefix("/api/v1")).status_code == 200

@@ -1,0 +1,156 @@
+"""What signaling/stack.py touches inside aiortc and aioice still has the shape it relies on.
+
+A failure here means: read the new version's source, then change stack.py, then the pin.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import aioice.ice
+import aiortc.rtcsctptransport
+import pytest
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpReceiver
+from aiortc.mediastreams import AudioStreamTrack
+from aiortc.rtcrtpreceiver import RemoteStreamTrack, StreamStatistics
+from aiortc.rtp import RtpPacket
+
+from signaling import stack
+
+PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
+PRIVATE = "_RTCRtpReceiver__"
+
+
+@pytest.fixture(autouse=True)
+def as_it_was() -> Iterator[None]:
+    addresses: Any = aioice.ice.get_host_addresses
+    rto_min: Any = aiortc.rtcsctptransport.SCTP_RTO_MIN
+    yield
+    aioice.ice.get_host_addresses = addresses
+    constants: Any = aiortc.rtcsctptransport
+    constants.SCTP_RTO_MIN = rto_min
+
+
+def parameters(function: Any) -> list[str]:
+    return list(inspect.signature(function).parameters)
+
+
+def test_the_installed_versions_are_the_ones_this_was_written_for() -> None:
+    assert version("aiortc") == stack.AIORTC
+    assert version("aioice") == stack.AIOICE
+
+
+def test_the_versions_are_pinned() -> None:
+    project = PYPROJECT.read_text()
+    assert re.search(rf'"aiortc=={re.escape(stack.AIORTC)}"', project)
+    assert re.search(rf'"aioice=={re.escape(stack.AIOICE)}"', project)
+
+
+async def test_a_receiver_has_the_private_state_that_the_tap_sets() -> None:
+    pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    receiver: Any = pc.addTransceiver("audio").receiver
+    assert getattr(receiver, PRIVATE + "started") is False
+    assert getattr(receiver, PRIVATE + "codecs") == {}
+    assert getattr(receiver, PRIVATE + "remote_streams") == {}
+    assert getattr(receiver, PRIVATE + "rtcp_task") is None
+    assert getattr(receiver, PRIVATE + "decoder_thread") is None
+    assert getattr(receiver, PRIVATE + "transport") is receiver.transport
+    await pc.close()
+
+
+def test_the_methods_that_the_tap_replaces_or_calls_take_what_they_took() -> None:
+    assert inspect.iscoroutinefunction(RTCRtpReceiver.receive)
+    assert parameters(RTCRtpReceiver.receive) == ["self", "parameters"]
+    assert inspect.iscoroutinefunction(RTCRtpReceiver._handle_rtp_packet)
+    assert parameters(RTCRtpReceiver._handle_rtp_packet) == ["self", "packet", "arrival_time_ms"]
+    assert inspect.iscoroutinefunction(RTCRtpReceiver._run_rtcp)
+    assert parameters(RTCRtpReceiver._run_rtcp) == ["self"]
+
+
+def test_the_receive_that_the_tap_replaces_does_nothing_more_than_it_did() -> None:
+    """Beside the decoder thread, which is what the tap is there to avoid."""
+    source = inspect.getsource(RTCRtpReceiver.receive)
+    for part in (
+        "self.__codecs[codec.payloadType] = codec",
+        "self.__transport._register_rtp_receiver(self, parameters)",
+        "self.__rtcp_task = asyncio.ensure_future(self._run_rtcp())",
+        "self.__started = True",
+    ):
+        assert part in source
+    statements = [line.strip() for line in source.splitlines() if "self." in line]
+    assert len([line for line in statements if "decoder" not in line]) == 7
+
+
+async def test_the_transport_registers_receivers_and_sends_rtp_as_it_did() -> None:
+    pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    sender = pc.addTrack(AudioStreamTrack())
+    transport: Any = sender.transport
+    assert parameters(transport._register_rtp_receiver) == ["receiver", "parameters"]
+    assert inspect.iscoroutinefunction(transport._send_rtp)
+    assert parameters(transport._send_rtp) == ["data"]
+    await pc.close()
+
+
+async def test_a_transceiver_offers_the_codecs_it_holds() -> None:
+    pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    transceiver: Any = pc.addTransceiver("audio")
+    await pc.setLocalDescription(await pc.createOffer())
+    assert "audio/opus" in [codec.mimeType.lower() for codec in transceiver._codecs]
+    stack.keep_only_opus(transceiver)
+    assert [codec.mimeType.lower() for codec in transceiver._codecs] == ["audio/opus"]
+    await pc.close()
+
+
+def test_stream_statistics_are_fed_a_packet_at_a_time() -> None:
+    statistics = StreamStatistics(48_000)
+    for sequence in (1, 2, 5):
+        statistics.add(RtpPacket(payload_type=111, sequence_number=sequence, timestamp=sequence))
+    assert statistics.packets_received == 3
+    assert statistics.packets_lost == 2
+    assert statistics.fraction_lost == (2 << 8) // 5
+
+
+def test_a_packet_names_what_the_tap_hands_on() -> None:
+    packet = RtpPacket.parse(bytes.fromhex("806f0001000000020000000a") + b"opus")
+    assert (packet.payload_type, packet.sequence_number, packet.timestamp) == (111, 1, 2)
+    assert (packet.ssrc, packet.payload) == (10, b"opus")
+
+
+def test_remote_tracks_queue_without_bound_so_that_nobody_may_feed_one() -> None:
+    track: Any = RemoteStreamTrack(kind="audio")
+    assert track._queue.maxsize == 0
+
+
+def test_host_addresses_come_from_the_function_that_is_replaced() -> None:
+    assert parameters(aioice.ice.get_host_addresses) == ["use_ipv4", "use_ipv6"]
+    assert "get_host_addresses(" in inspect.getsource(aioice.ice.Connection.gather_candidates)
+    stack.use_loopback(True)
+    assert aioice.ice.get_host_addresses(True, True) == ["127.0.0.1"]
+    stack.use_loopback(False)
+    assert "127.0.0.1" not in aioice.ice.get_host_addresses(use_ipv4=True, use_ipv6=False)
+
+
+async def test_with_loopback_the_only_candidate_is_loopback() -> None:
+    stack.use_loopback(True)
+    pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    pc.createDataChannel("events")
+    await pc.setLocalDescription(await pc.createOffer())
+    candidates = re.findall(r"a=candidate:\S+ \d+ \S+ \d+ (\S+)", pc.localDescription.sdp)
+    await pc.close()
+    assert candidates == ["127.0.0.1"]
+
+
+async def test_the_retransmission_floor_is_the_one_that_is_set() -> None:
+    stack.configure()
+    pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    pc.createDataChannel("events")
+    sctp: Any = pc.sctp
+    sctp._update_rto(0.001)
+    sctp._update_rto(0.001)
+    assert sctp._rto == stack.SCTP_RTO_MIN_S
+    await pc.close()

@@ -1,0 +1,128 @@
+"""The practice page, as someone who uses it goes through it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import BrowserContext, Locator, Page, expect
+
+SPY = Path(__file__).with_name("spy.js")
+CHECKED_DEVICE = "Fake Default Audio Input"
+CHECK = {
+    "label": CHECKED_DEVICE,
+    "speechLevelDbfs": -24.0,
+    "noiseFloorDbfs": -62.0,
+    "snrDb": 38.0,
+    "date": "2026-11-02T09:00:00.000Z",
+}
+WITHIN_MS = 20_000
+expect.set_options(timeout=WITHIN_MS)
+
+
+class PracticePage:
+    """One tab. `checked`: an earlier microphone check is remembered, so the step is not asked."""
+
+    def __init__(
+        self, context: BrowserContext, url: str, *, checked: bool = False, script: str = ""
+    ) -> None:
+        self.url = url
+        self.page: Page = context.new_page()
+        self.errors: list[str] = []
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.add_init_script(path=SPY)
+        if script:
+            self.page.add_init_script(script)
+        if checked:
+            self.page.add_init_script(
+                "if (!localStorage['forecourt.baselines']) "
+                f"localStorage['forecourt.baselines'] = JSON.stringify([{json.dumps(CHECK)}])"
+            )
+
+    # finding
+
+    def view(self, name: str) -> Locator:
+        return self.page.locator(f"section[data-view={name}]")
+
+    def id(self, name: str) -> Locator:
+        return self.page.locator(f"#{name}")
+
+    def notice(self, key: str) -> Locator:
+        return self.page.locator(f".notice[data-key={key}]")
+
+    def button(self, name: str) -> Locator:
+        return self.page.get_by_role("button", name=name)
+
+    # doing
+
+    def open(self, address: str = "") -> None:
+        self.page.goto(self.url + address)
+        self.page.wait_for_selector("body[data-view]")
+
+    def agree(self, *, recording: bool) -> None:
+        self.page.get_by_label("Yes, listen to this call").check()
+        label = "Keep a recording" if recording else "Keep nothing"
+        self.page.get_by_label(label).check()
+        self.button("Continue").click()
+
+    def check_microphone(self) -> None:
+        """Make the microphone check and go on."""
+        self.button("Start the check").click()
+        expect(self.id("verdict")).to_be_visible()
+        self.page.locator("#check-continue:visible, #check-skip:visible").first.click()
+        expect(self.view("ready")).to_be_visible()
+
+    def start(self, kind: str = "Pitch") -> None:
+        self.page.get_by_label(kind).check()
+        self.button("Start the call").click()
+
+    def expect_connected(self) -> None:
+        expect(self.id("connection")).to_have_attribute("data-state", "live")
+
+    def call(self, *, recording: bool = True) -> None:
+        """From the address to a call, with a remembered check."""
+        self.open()
+        self.agree(recording=recording)
+        expect(self.view("ready")).to_be_visible()
+        self.start()
+        self.expect_connected()
+
+    def end(self) -> None:
+        self.button("End").click()
+        expect(self.view("summary")).to_be_visible()
+
+    # reading
+
+    @property
+    def session_id(self) -> str:
+        """Id of the session whose summary is shown."""
+        return self.page.url.rsplit("/", 1)[1]
+
+    def api(self, path: str) -> Any:
+        answer = self.page.request.get(f"{self.url}/api/v1{path}")
+        assert answer.ok, answer.text()
+        return answer.json()
+
+    def words(self) -> list[str]:
+        """Every word of the live transcript, tentative ones included, bare and in lower case."""
+        return bare(self.id("transcript").locator(".utterance:visible p").all_inner_texts())
+
+    def sent(self, kind: str) -> list[dict[str, Any]]:
+        """Commands of this type that the page sent."""
+        commands: list[dict[str, Any]] = self.page.evaluate("spied.sent")
+        return [command for command in commands if command["type"] == kind]
+
+    def receive(self, *events: dict[str, Any]) -> None:
+        """Let the page's events channel receive these envelopes."""
+        self.page.evaluate(
+            "events => spied.channels.events.dispatchEvent("
+            "new MessageEvent('message', {data: JSON.stringify(events)}))",
+            list(events),
+        )
+
+
+def bare(texts: list[str]) -> list[str]:
+    """Words without punctuation, in lower case."""
+    kept = "".join(c if c.isalnum() or c in "' " else " " for c in " ".join(texts).lower())
+    return kept.split()

@@ -1,0 +1,38 @@
+// Looks over the page's shoulder: which tracks, channels and locks it took, and what it sent.
+// A test may also let them tell the page what no machine here can provoke.
+window.spied = { tracks: [], channels: {}, sent: [], locks: [], constraints: [] };
+
+if (navigator.mediaDevices) {
+  const getUserMedia = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+  navigator.mediaDevices.getUserMedia = async (constraints) => {
+    window.spied.constraints.push(constraints);
+    const stream = await getUserMedia(constraints);
+    window.spied.tracks.push(...stream.getTracks());
+    return stream;
+  };
+}
+
+const createDataChannel = RTCPeerConnection.prototype.createDataChannel;
+RTCPeerConnection.prototype.createDataChannel = function create(label, options) {
+  const channel = createDataChannel.call(this, label, options);
+  window.spied.channels[label] = channel;
+  return channel;
+};
+
+const send = RTCDataChannel.prototype.send;
+RTCDataChannel.prototype.send = function spiedSend(data) {
+  window.spied.sent.push(JSON.parse(data));
+  return send.call(this, data);
+};
+
+if (navigator.wakeLock) {
+  navigator.wakeLock.request = async (type) => {
+    const sentinel = Object.assign(new EventTarget(), {
+      type,
+      released: false,
+      async release() { this.released = true; },
+    });
+    window.spied.locks.push(sentinel);
+    return sentinel;
+  };
+}

@@ -1,0 +1,121 @@
+"""One track in virtual time: real frames, voice activity and utterances, answers after a delay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from engine.asr.whisper import ShortContextWhisper
+from engine.asr.window import Hypothesis, Kind, Window
+from engine.events import TranscriptFinal, TranscriptPartial, Wire
+from engine.frames import FRAME_SAMPLES, SAMPLE_RATE, Frame, Pcm, Ring, Source, ms_of
+from engine.utterance import Utterances
+from engine.vad import Edge, VoiceActivity
+
+TRACK = "trainee"
+
+TWO_CITIES = (
+    "It was the best of times, it was the worst of times, it was the age of wisdom, it was the age "
+    "of foolishness, it was the epoch of belief, it was the epoch of incredulity, it was the "
+    "season of Light, it was the season of Darkness, it was the spring of hope, it was the winter "
+    "of despair, we had everything before us, we had nothing before us, we were all going direct "
+    "to Heaven, we were all going direct the other way. In short, the period was so far like the "
+    "present period, that some of its noisiest authorities insisted on its being received, for "
+    "good or for evil, in the superlative degree of comparison only."
+)
+
+
+def frames_of(pcm: Pcm, start_sample: int = 0, source: Source = Source.RECEIVED) -> Iterator[Frame]:
+    """Whole frames of `pcm`, the first at `start_sample`."""
+    for at in range(0, len(pcm) - FRAME_SAMPLES + 1, FRAME_SAMPLES):
+        yield Frame(TRACK, start_sample + at, pcm[at : at + FRAME_SAMPLES], source)
+
+
+def silence(seconds: float) -> Pcm:
+    return np.zeros(int(seconds * SAMPLE_RATE), np.int16)
+
+
+def whisper_answers(model: ShortContextWhisper) -> Callable[[Window], Hypothesis]:
+    """Answers of a real model, one window at a time."""
+
+    def answer(window: Window) -> Hypothesis:
+        decoded = model.decode([window.pcm], [window.wants_times])[0]
+        return Hypothesis(window, decoded.words, decoded.average_log_probability)
+
+    return answer
+
+
+@dataclass(slots=True)
+class Delayed:
+    """A recognizer whose answers come `delay_ms` of audio after the question; `answer` may return
+    None for a question that is never answered."""
+
+    answer: Callable[[Window], Hypothesis | None]
+    delay_ms: int = 200
+    now_ms: int = 0
+    asked: list[Window] = field(default_factory=list)
+    _due: list[tuple[int, Window, Callable[[Hypothesis], None]]] = field(default_factory=list)
+
+    def submit(self, window: Window, done: Callable[[Hypothesis], None]) -> None:
+        self.asked.append(window)
+        self._due.append((self.now_ms + self.delay_ms, window, done))
+
+    def forget(self, session: str) -> None:
+        self._due = [due for due in self._due if due[1].session != session]
+
+    def advance(self, now_ms: int) -> None:
+        """Deliver what is due at `now_ms` of session time."""
+        self.now_ms = now_ms
+        while self._due and self._due[0][0] <= now_ms:
+            _, window, done = self._due.pop(0)
+            hypothesis = self.answer(window)
+            if hypothesis is not None:
+                done(hypothesis)
+
+    def kinds(self) -> list[Kind]:
+        return [window.kind for window in self.asked]
+
+
+class Line:
+    """A ring, voice activity and utterances, fed with frames; `events` holds (t_ms, data)."""
+
+    def __init__(
+        self, recognizer: Delayed, voice: VoiceActivity | None = None, ring_s: float = 30.0
+    ) -> None:
+        self.recognizer = recognizer
+        self.voice = voice or VoiceActivity()
+        self.ring = Ring(ring_s)
+        self.events: list[tuple[int, Wire]] = []
+        self.utterances = Utterances("s", TRACK, self.ring.read, self._ask, self._emit)
+
+    def push(self, frames: Iterator[Frame]) -> None:
+        for frame in frames:
+            self.ring.push(frame)
+            edge = self.voice.push(frame)
+            self.utterances.push(self.voice, edge)
+            self.recognizer.advance(frame.end_ms)
+
+    def settle(self) -> None:
+        """Let every answer that is due come, without more audio."""
+        for _ in range(20):
+            self.recognizer.advance(self.recognizer.now_ms + 1_000)
+
+    @property
+    def finals(self) -> list[TranscriptFinal]:
+        return [data for _, data in self.events if isinstance(data, TranscriptFinal)]
+
+    @property
+    def partials(self) -> list[TranscriptPartial]:
+        return [data for _, data in self.events if isinstance(data, TranscriptPartial)]
+
+    @property
+    def text(self) -> str:
+        return " ".join(word[0] for final in self.finals for word in final.words)
+
+    def _ask(self, window: Window) -> None:
+        self.recognizer.submit(window, self.utterances.apply)
+
+    def _emit(self, data: Wire) -> None:
+        self.events.append((ms_of(self.ring.end_sample), data))

@@ -1,0 +1,240 @@
+"""A peer connection: real ICE, DTLS, SRTP and SCTP on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiortc import RTCDataChannel
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from signaling import opus, stack
+from signaling.peer import IceSettings, Peer, PeerEvents
+from signaling.sdp import BadOffer
+from tests.signaling.calling import Client, until
+from tests.signaling.offers import CHROMIUM, aiortc_offer, hidden
+
+
+class Log:
+    """What a peer reported."""
+
+    def __init__(self) -> None:
+        self.packets: list[tuple[int, int, int, bytes]] = []
+        self.messages: list[str | bytes] = []
+        self.channels: dict[str, RTCDataChannel] = {}
+        self.closed: list[str] = []
+
+    def events(self) -> PeerEvents:
+        return PeerEvents(
+            on_packet=lambda *packet: self.packets.append(packet),
+            on_message=self.messages.append,
+            on_channel=lambda channel: self.channels.__setitem__(channel.label, channel),
+            on_closed=self.closed.append,
+        )
+
+
+@asynccontextmanager
+async def connected(log: Log, **rewrites: Any) -> AsyncIterator[tuple[Peer, Client, str]]:
+    peer, client = Peer(IceSettings(), log.events()), Client()
+    offer = await client.offer()
+    answer = await peer.answer(rewrites.get("offer", str)(offer))
+    await client.accept(answer)
+    try:
+        yield peer, client, answer
+    finally:
+        await client.close()
+        await peer.close()
+
+
+async def test_untouched_opus_packets_arrive_in_sequence() -> None:
+    log = Log()
+    async with connected(log):
+        await until(lambda: len(log.packets) >= 10)
+    assert {opus.duration_rtp(payload) for *_, payload in log.packets} == {960}
+    assert len({ssrc for ssrc, *_ in log.packets}) == 1
+    steps = zip(log.packets, log.packets[1:], strict=False)
+    assert {((b[1] - a[1]) & 0xFFFF, (b[2] - a[2]) & 0xFFFFFFFF) for a, b in steps} == {(1, 960)}
+
+
+async def test_the_answer_carries_opus_alone_with_fec() -> None:
+    peer = Peer(IceSettings(), Log().events())
+    answer = await peer.answer(CHROMIUM)
+    await peer.close()
+    assert "m=audio 9 UDP/TLS/RTP/SAVPF 111" in answer or " 111\r\n" in answer
+    assert [line for line in answer.splitlines() if line.startswith("a=rtpmap")] == [
+        "a=rtpmap:111 opus/48000/2"
+    ]
+    assert answer.count("useinbandfec=1") == 1
+    assert "a=recvonly" in answer
+
+
+async def test_nothing_is_decoded_in_a_thread_of_its_own() -> None:
+    log = Log()
+    async with connected(log):
+        await until(lambda: log.packets)
+        names = [thread.name for thread in threading.enumerate()]
+    assert not [name for name in names if "decoder" in name]
+
+
+async def test_messages_pass_both_ways_on_channels_the_client_opened() -> None:
+    log = Log()
+    async with connected(log) as (_, client, _):
+        client.events.send('{"type":"ping"}')
+        await until(lambda: log.messages)
+        log.channels["events"].send("[]")
+        await until(lambda: client.messages)
+    assert log.messages == ['{"type":"ping"}']
+    assert client.messages == ["[]"]
+    assert set(log.channels) == {"events", "meters"}
+    meters = log.channels["meters"]
+    assert (meters.ordered, meters.maxRetransmits) == (False, 0)
+
+
+async def test_a_client_that_hides_its_addresses_connects() -> None:
+    log = Log()
+    async with connected(log, offer=hidden):
+        await until(lambda: log.packets)
+
+
+async def test_a_client_that_closes_is_reported_once() -> None:
+    log = Log()
+    async with connected(log) as (_, client, _):
+        await client.close()
+        await until(lambda: log.closed)
+    assert log.closed == ["closed"]
+
+
+async def test_our_own_close_is_not_reported_and_may_be_repeated() -> None:
+    log = Log()
+    async with connected(log) as (peer, _, _):
+        await peer.close()
+        await peer.close()
+        await asyncio.sleep(0.1)
+    assert log.closed == []
+
+
+async def test_receiver_reports_tell_the_sender_what_was_lost() -> None:
+    """Chromium sends FEC only when these reports show loss."""
+    log = Log()
+    async with connected(log) as (_, client, _):
+        transport: Any = client.sender.transport
+        send, sent = transport._send_rtp, []
+
+        async def lossy(data: bytes) -> None:
+            sent.append(data)
+            if len(sent) % 5:
+                await send(data)
+
+        transport._send_rtp = lossy
+        lost = 0
+        until_s = time.monotonic() + 20
+        while not lost and time.monotonic() < until_s:
+            await asyncio.sleep(0.2)
+            report = await client.sender.getStats()
+            for entry in report.values():
+                if entry.type == "remote-inbound-rtp":
+                    lost = entry.packetsLost
+    assert lost > 0
+
+
+async def test_streams_without_end_do_not_break_the_receiver_reports() -> None:
+    log = Log()
+    async with connected(log) as (peer, client, _):
+        for ssrc in range(1, 41):
+            client.sender._ssrc = ssrc
+            await until(lambda ssrc=ssrc: log.packets and log.packets[-1][0] == ssrc)
+        (receiver,) = peer._pc.getReceivers()
+        assert len(receiver._RTCRtpReceiver__remote_streams) == stack.MAX_STREAMS
+        assert not receiver._RTCRtpReceiver__rtcp_task.done()
+
+
+def open_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def test_twenty_calls_leave_no_task_thread_or_descriptor_behind() -> None:
+    async def call() -> None:
+        log = Log()
+        async with connected(log):
+            await until(lambda: log.packets)
+
+    def holdings() -> tuple[int, int, int]:
+        gc.collect()
+        threads = [thread.name for thread in threading.enumerate()]
+        own = [name for name in threads if not name.startswith("asyncio_")]  # the loop's own pool
+        return len(asyncio.all_tasks()), len(own), open_descriptors()
+
+    await call()
+    await asyncio.sleep(0.2)
+    before = holdings()
+    for _ in range(5):
+        await asyncio.gather(*(call() for _ in range(4)))
+    await asyncio.sleep(0.2)
+    assert holdings() == before
+
+
+async def test_a_refused_offer_leaves_no_descriptor_behind() -> None:
+    before = open_descriptors()
+    for _ in range(5):
+        peer = Peer(IceSettings(), Log().events())
+        with pytest.raises(BadOffer):
+            await peer.answer(CHROMIUM.replace("a=rtcp-mux\r\n", ""))
+    await asyncio.sleep(0.1)
+    gc.collect()
+    assert open_descriptors() == before
+
+
+@pytest.mark.parametrize("source", ["chromium", "aiortc"])
+async def test_an_offer_cut_off_at_any_line_is_answered_or_refused(source: str) -> None:
+    offer = CHROMIUM if source == "chromium" else await aiortc_offer()
+    lines = offer.splitlines(True)
+    refused = 0
+    for count in range(len(lines)):
+        peer = Peer(IceSettings(), Log().events())
+        try:
+            await peer.answer("".join(lines[:count]))
+        except BadOffer:
+            refused += 1
+        await peer.close()
+    assert refused > len(lines) // 2
+
+
+LINES = CHROMIUM.splitlines(True)
+
+
+def test_no_mutilated_offer_raises_anything_but_a_refusal() -> None:
+    faults: list[dict[str, Any]] = []
+
+    async def answer(offer: str) -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, fault: faults.append(fault))
+        peer = Peer(IceSettings(), Log().events())
+        with suppress(BadOffer):
+            await peer.answer(offer)
+        await peer.close()
+        await asyncio.sleep(0.001)  # closed sockets are let go of in the loop's next round
+
+    @settings(max_examples=100)
+    @given(
+        st.lists(
+            st.tuples(st.integers(0, len(LINES) - 1), st.integers(0, 60), st.text(max_size=8)),
+            min_size=1,
+            max_size=4,
+        )
+    )
+    def mutilate(edits: list[tuple[int, int, str]]) -> None:
+        lines = list(LINES)
+        for at, column, text in edits:
+            lines[at] = lines[at][:column] + text + lines[at][column + len(text) :]
+        asyncio.run(answer("".join(lines)))
+
+    mutilate()
+    gc.collect()  # a task's exception that nobody took is reported when the task goes
+    assert faults == []

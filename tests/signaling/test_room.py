@@ -1,0 +1,524 @@
+"""A room: who is there, who is lost, who comes back. On virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from engine.asr.window import Hypothesis, Window
+from engine.events import Meters
+from engine.journal import Journal, MemoryJournal
+from engine.session import Session, SessionConfig
+from signaling.channel import MAX_MESSAGE_BYTES
+from signaling.peer import IceSettings, Peer
+from signaling.recorder import Recorder, Writer
+from signaling.room import (
+    CLOSED_AFTER_S,
+    CONNECT_WITHIN_S,
+    FINALS_WITHIN_S,
+    LOST_AFTER_S,
+    RESUME_WITHIN_S,
+    TRAINEE,
+    Beginning,
+    Busy,
+    Room,
+    token_digest,
+)
+from signaling.sdp import BadOffer
+from tests.signaling.offers import CHROMIUM
+from tests.signaling.packets import Rtp, encode, stream, voice
+from tests.signaling.virtual_loop import run
+
+PACKETS = stream(encode(voice(30)))
+TOKEN = "the browser's own"
+NOWHERE = Path("/nonexistent/trainee.ogg")
+
+
+class Recognizer:
+    """Answers nothing, ever."""
+
+    def __init__(self) -> None:
+        self.asked: list[Window] = []
+        self.forgotten: list[str] = []
+
+    def submit(self, window: Window, done: Callable[[Hypothesis], None]) -> None:
+        self.asked.append(window)
+
+    def forget(self, session: str) -> None:
+        self.forgotten.append(session)
+
+
+class BrokenJournal(MemoryJournal):
+    """A full disk, for as long as `is_full`."""
+
+    is_full = False
+
+    def append(self, kind: str, /, **fields: Any) -> None:
+        if self.is_full:
+            raise OSError(28, "No space left on device")
+        super().append(kind, **fields)
+
+
+class Connection:
+    """Stands in for a peer: what it would do to the network is not the room's business."""
+
+    def __init__(self) -> None:
+        self.is_closed = False
+
+    async def close(self) -> None:
+        self.is_closed = True
+
+
+class Stage:
+    """A room with a connection in it."""
+
+    def __init__(self, journal: Journal | None = None, recorder: Recorder | None = None) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.beginning = Beginning()
+        self.recognizer = Recognizer()
+        self.session = Session(
+            "5f43a1" * 4,
+            SessionConfig("pitch", None, False),
+            self.recognizer,
+            journal or MemoryJournal(),
+            self.now_s,
+        )
+        self.begun = 0
+        self.closed: list[str] = []
+        self.room = Room(
+            self.session,
+            self.beginning,
+            token_digest(TOKEN),
+            recorder,
+            IceSettings(),
+            on_begun=self._count,
+            on_closed=lambda room: self.closed.append(room.session.state),
+        )
+        self.connection = self.connect()
+        self.sent = 0
+
+    def _count(self) -> None:
+        self.begun += 1
+
+    def now_s(self) -> float:
+        return 0.0 if self.beginning.at_s is None else self.loop.time() - self.beginning.at_s
+
+    def connect(self) -> Connection:
+        connection = Connection()
+        self.room._peer = cast(Peer, connection)
+        return connection
+
+    def packet(self, packet: Rtp, connection: Connection | None = None) -> None:
+        sender = cast(Peer, connection or self.connection)
+        self.room._on_packet(sender, packet.ssrc, packet.seq, packet.timestamp, packet.payload)
+
+    async def speak(self, seconds: float) -> None:
+        for packet in PACKETS[self.sent : self.sent + int(seconds * 50)]:
+            self.packet(packet)
+            await asyncio.sleep(0.02)
+        self.sent += int(seconds * 50)
+
+    async def vanish(self, seconds: float) -> None:
+        """What is sent meanwhile is lost on the way."""
+        await asyncio.sleep(seconds)
+        self.sent += int(seconds * 50)
+
+    def say(self, kind: str, **fields: Any) -> None:
+        self.message(json.dumps({"type": kind, **fields}))
+
+    def message(self, message: str | bytes) -> None:
+        self.room._on_message(cast(Peer, self.connection), message)
+
+    @property
+    def states(self) -> list[tuple[str, str | None]]:
+        return [(e["data"]["state"], e["data"]["reason"]) for e in self.events("session.state")]
+
+    def events(self, kind: str) -> list[dict[str, Any]]:
+        return [event for event in self.session.events() if event["type"] == kind]
+
+
+def on_stage(scenario: Callable[[Stage], Coroutine[Any, Any, None]], **arguments: Any) -> None:
+    async def play() -> None:
+        stage = Stage(**arguments)
+        await scenario(stage)
+        await stage.room.end("over")
+
+    run(play())
+
+
+def test_the_first_packet_begins_the_session() -> None:
+    async def scenario(stage: Stage) -> None:
+        await asyncio.sleep(5)
+        assert stage.session.state == "created"
+        await stage.speak(1)
+        assert stage.begun == 1
+        assert stage.states == [("active", None)]
+        assert stage.session.t_ms == 1_000
+
+    on_stage(scenario)
+
+
+def test_a_silent_client_is_interrupted_at_three_seconds_and_dropped_at_ten() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.speak(1)
+        await stage.vanish(LOST_AFTER_S - 0.5)
+        assert stage.session.state == "active"
+        await stage.vanish(1)
+        assert stage.states[-1] == ("interrupted", "client_lost")
+        await stage.vanish(CLOSED_AFTER_S - LOST_AFTER_S - 1)
+        assert not stage.connection.is_closed
+        await stage.vanish(1.5)
+        assert stage.connection.is_closed
+        assert stage.closed == []
+
+    on_stage(scenario)
+
+
+def test_an_interrupted_call_is_completed_after_a_minute() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.speak(1)
+        await stage.vanish(LOST_AFTER_S + RESUME_WITHIN_S - 1)
+        assert stage.session.state == "interrupted"
+        await stage.vanish(3)
+        assert stage.states[-1] == ("completed", "client_lost")
+        assert stage.closed == ["completed"]
+        assert stage.session.t_ms == 1_000
+
+    on_stage(scenario)
+
+
+def test_a_client_that_comes_back_goes_on_at_the_right_time() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.speak(2)
+        await stage.vanish(5)
+        await stage.speak(2)
+        assert [state for state, _ in stage.states] == ["active", "interrupted", "active"]
+        assert stage.session.t_ms == pytest.approx(9_000, abs=20)
+
+    on_stage(scenario)
+
+
+def test_speech_that_the_network_held_up_keeps_its_place_and_time_does_not_lead() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.speak(2)
+        held = PACKETS[stage.sent : stage.sent + 200]
+        await stage.vanish(4)
+        for packet in held:
+            stage.packet(packet)
+        assert stage.states[-1] == ("active", "resumed")
+        assert stage.session.t_ms == 6_000
+        await stage.speak(2)
+        assert stage.session.t_ms == pytest.approx(stage.now_s() * 1_000, abs=40)
+        anchors = [r for r in stage.session.journal.records() if r["k"] == "anchor"]
+        assert len(anchors) == 1
+
+    on_stage(scenario)
+
+
+def test_a_client_that_was_cut_off_while_paused_comes_back_paused() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.speak(1)
+        stage.say("pause")
+        await stage.vanish(5)
+        assert stage.states[-1] == ("interrupted", "client_lost")
+        await stage.speak(1)
+        assert [state for state, _ in stage.states] == [
+            "active",
+            "paused",
+            "interrupted",
+            "active",
+            "paused",
+        ]
+        stage.say("resume")
+        await stage.speak(1)
+        assert stage.session.state == "active"
+        assert stage.session.t_ms == pytest.approx(8_000, abs=40)
+
+    on_stage(scenario)
+
+
+def test_messages_alone_keep_a_call_alive_and_its_time_runs_on() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.speak(1)
+        for _ in range(20):
+            stage.say("ping")
+            await stage.vanish(1)
+        assert stage.states == [("active", None)]
+        assert stage.session.t_ms == pytest.approx(21_000, abs=200)
+        await stage.speak(1)
+        assert stage.session.t_ms == pytest.approx(22_000, abs=100)
+
+    on_stage(scenario)
+
+
+def test_a_message_is_enough_to_come_back() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.speak(1)
+        stage.say("pause")
+        await stage.vanish(5)
+        stage.say("ping")
+        assert [state for state, _ in stage.states[-2:]] == ["active", "paused"]
+        for _ in range(70):
+            stage.say("ping")
+            await stage.vanish(1)
+        assert stage.session.state == "paused"
+
+    on_stage(scenario)
+
+
+def test_session_time_runs_on_during_a_pause_and_no_loss_is_reported_after_it() -> None:
+    links: list[float] = []
+
+    def take(track: str, t_ms: int, meters: Meters) -> None:
+        if meters.link is not None:
+            links.append(meters.link.lost_pct)
+
+    async def scenario(stage: Stage) -> None:
+        stage.session.subscribe_meters(take)
+        await stage.speak(2)
+        stage.say("pause")
+        await stage.speak(4)  # enabled=false: packets run on
+        assert stage.session.t_ms == pytest.approx(6_000, abs=120)
+        stage.say("resume")
+        await stage.speak(4)
+        assert stage.session.t_ms == pytest.approx(10_000, abs=40)
+        assert [state for state, _ in stage.states] == ["active", "paused", "active"]
+
+    on_stage(scenario)
+    assert links
+    assert max(links) == 0
+
+
+def test_loss_is_measured_every_second() -> None:
+    async def scenario(stage: Stage) -> None:
+        for index, packet in enumerate(PACKETS[:150]):
+            if index % 10 != 3:
+                stage.packet(packet)
+            await asyncio.sleep(0.02)
+        link = stage.session.tracks[TRAINEE].link
+        assert link is not None
+        assert link.lost_pct == pytest.approx(10, abs=2)
+
+    on_stage(scenario)
+
+
+def test_a_publisher_that_never_comes_through_frees_the_session() -> None:
+    async def scenario(stage: Stage) -> None:
+        await asyncio.sleep(CONNECT_WITHIN_S + 1)
+        assert stage.closed == ["created"]
+        assert stage.connection.is_closed
+        assert stage.events("session.state") == []
+
+    on_stage(scenario)
+
+
+def test_a_publisher_whose_connection_fails_at_once_frees_the_session() -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.room._on_peer_closed(cast(Peer, stage.connection), "failed")
+        await asyncio.sleep(0.1)
+        assert stage.closed == ["created"]
+
+    on_stage(scenario)
+
+
+def test_a_connection_that_closes_interrupts_the_call_at_once() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.speak(1)
+        stage.room._on_peer_closed(cast(Peer, stage.connection), "closed")
+        assert stage.states[-1] == ("interrupted", "connection_closed")
+
+    on_stage(scenario)
+
+
+def test_what_a_replaced_connection_still_sends_is_ignored() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.speak(1)
+        old, stage.connection = stage.connection, stage.connect()
+        await stage.speak(1)
+        stage.packet(PACKETS[500], old)
+        stage.room._on_message(cast(Peer, old), '{"type":"end"}')
+        stage.room._on_peer_closed(cast(Peer, old), "closed")
+        await asyncio.sleep(0.5)
+        assert stage.session.state == "active"
+        assert stage.session.t_ms == 2_000
+
+    on_stage(scenario)
+
+
+@pytest.mark.parametrize("token", [None, "", "guess", TOKEN + " ", "\u00fc"])
+def test_a_stranger_is_refused(token: str | None) -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.speak(1)
+        with pytest.raises(Busy):
+            await stage.room.publish(CHROMIUM, token)
+        assert stage.room._peer is cast(Peer, stage.connection)
+
+    on_stage(scenario)
+
+
+def test_a_bad_offer_frees_a_session_that_nobody_holds() -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.room._peer = None
+        with pytest.raises(BadOffer):
+            await stage.room.publish("v=0\r\n", None)
+        assert stage.closed == ["created"]
+
+    on_stage(scenario)
+
+
+def test_a_bad_offer_with_the_token_leaves_the_call_as_it_is() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.speak(1)
+        with pytest.raises(BadOffer):
+            await stage.room.publish("v=0\r\n", TOKEN)
+        await stage.speak(1)
+        assert stage.states == [("active", None)]
+
+    on_stage(scenario)
+
+
+def test_commands_are_obeyed_and_journalled() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.speak(1)
+        stage.say("bookmark", label="here")
+        stage.say("device", label="USB", settings={"autoGainControl": True})
+        await stage.speak(1)
+        (bookmark,) = stage.events("bookmark")
+        assert bookmark["data"] == {"atMs": 1_000, "label": "here"}
+        records = list(stage.session.journal.records())
+        commands = [record["command"] for record in records if record["k"] == "command"]
+        assert [command["type"] for command in commands] == ["bookmark", "device"]
+        assert commands[1]["settings"] == {"autoGainControl": True}
+        anchors = [record["reason"] for record in records if record["k"] == "anchor"]
+        assert anchors == ["first", "device"]
+
+    on_stage(scenario)
+
+
+def test_commands_that_do_not_fit_the_state_change_nothing() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.speak(1)
+        stage.say("resume")
+        stage.say("pause")
+        stage.say("pause")
+        stage.say("dance")
+        await asyncio.sleep(0.5)
+        assert [state for state, _ in stage.states] == ["active", "paused"]
+        assert stage.session.malformed_commands == 0
+
+    on_stage(scenario)
+
+
+@pytest.mark.parametrize(
+    "message", ["", "nonsense", "[1]", b"\xff", '{"type":1}', " " * (MAX_MESSAGE_BYTES + 1)]
+)
+def test_a_malformed_message_is_told_and_counted_and_the_call_goes_on(message: str | bytes) -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.speak(1)
+        stage.message(message)
+        await stage.speak(1)
+        (error,) = stage.events("error")
+        assert error["data"]["code"] == "bad_message"
+        assert error["data"]["detail"].endswith(".")
+        assert stage.session.malformed_commands == 1
+        assert stage.states == [("active", None)]
+
+    on_stage(scenario)
+
+
+def test_a_full_disk_does_not_reach_the_connection_and_the_call_goes_on() -> None:
+    journal = BrokenJournal()
+
+    async def scenario(stage: Stage) -> None:
+        await stage.speak(1)
+        journal.is_full = True
+        await stage.speak(1)
+        stage.say("bookmark")
+        journal.is_full = False
+        await stage.speak(2)
+        stage.say("bookmark")
+        assert len(stage.events("bookmark")) == 1
+        assert stage.session.t_ms == 4_000
+
+    on_stage(scenario, journal=journal)
+
+
+def test_a_call_whose_journal_fails_at_the_end_is_let_go_of() -> None:
+    journal = BrokenJournal()
+
+    async def scenario(stage: Stage) -> None:
+        await stage.speak(1)
+        journal.is_full = True
+        await stage.room.end("ended")
+        assert len(stage.closed) == 1
+        assert stage.connection.is_closed
+
+    on_stage(scenario, journal=journal)
+
+
+def test_the_end_waits_a_second_for_final_words_and_no_longer() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.speak(1)
+        stage.session.tracks[TRAINEE]._utterances.finals_due = 1
+        begun_s = stage.loop.time()
+        stage.say("end")
+        while not stage.states or stage.states[-1][0] != "completed":
+            await asyncio.sleep(0.01)
+        assert stage.loop.time() - begun_s == pytest.approx(FINALS_WITHIN_S, abs=0.05)
+        assert stage.states[-1] == ("completed", "ended")
+        assert stage.recognizer.forgotten == [stage.session.id]
+
+    on_stage(scenario)
+
+
+def test_ending_twice_ends_once() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.speak(1)
+        stage.say("end")
+        stage.say("end")
+        await asyncio.gather(stage.room.end("deleted"), stage.room.end("node_stopped"))
+        assert stage.states == [("active", None), ("completed", "ended")]
+        assert stage.closed == ["completed"]
+
+    on_stage(scenario)
+
+
+def test_after_the_end_nothing_of_the_room_runs_on() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.speak(1)
+        await stage.room.end("ended")
+        await asyncio.sleep(0)
+        names = {task.get_name() for task in asyncio.all_tasks()}
+        assert not [name for name in names if stage.session.id in name]
+        stage.packet(PACKETS[100])
+        stage.say("bookmark")
+        assert stage.session.t_ms == 1_000
+        assert stage.events("bookmark") == []
+
+    on_stage(scenario)
+
+
+def test_a_recording_that_fails_is_told_as_degraded_once() -> None:
+    async def play() -> None:
+        writer = Writer()  # its thread never starts: its jobs are done by hand
+        recorder = Recorder(writer, NOWHERE)
+        stage = Stage(recorder=recorder)
+        await stage.speak(1)
+        while (job := writer._jobs.get_nowait()) is not None:
+            job()
+            if writer._jobs.empty():
+                break
+        await stage.speak(1)
+        (degraded,) = stage.events("degraded")
+        assert degraded["data"]["what"] == "recording"
+        assert degraded["data"]["why"] == "No such file or directory"
+        assert stage.states == [("active", None)]
+        stage.room._recorder = None
+        await stage.room.end("ended")
+
+    run(play())
