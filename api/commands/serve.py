@@ -36,22 +36,20 @@ def serve(host: str | None, port: int | None, data: Path | None) -> None:
         model = ensure(settings.model, path=settings.model_path)
     except ModelError as error:
         raise click.ClickException(str(error)) from error
-    lock = _lock(settings.data)
-    listener = _listen(settings.host, settings.port)
-    address = f"http://{_shown(settings.host)}:{listener.getsockname()[1]}"
-    logs.configure(settings.log_level, settings.log_json)
-    app = create_app(settings, model)
-    config = uvicorn.Config(
-        app,
-        loop="uvloop",
-        http="httptools",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=5,
-    )
-    click.echo(f"Forecourt listens on {address}", err=True)
-    with lock:
+    with _lock(settings.data), _listen(settings.host, settings.port) as listener:
+        address = f"http://{_shown(settings.host)}:{listener.getsockname()[1]}"
+        logs.configure(settings.log_level, settings.log_json)
+        app = create_app(settings, model)
+        config = uvicorn.Config(
+            app,
+            loop="uvloop",
+            http="httptools",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=5,
+        )
+        click.echo(f"Forecourt listens on {address}", err=True)
         _Server(config, app).run(sockets=[listener])
 
 
@@ -117,6 +115,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         listener.bind((host, port))
     except OSError as error:
+        listener.close()
         raise click.ClickException(
             f"Port {port} on {host} cannot be used ({error.strerror}); choose another with --port."
         ) from error
