@@ -138,9 +138,10 @@ class Calls:
     async def end(self, session_id: str, resource: str) -> None:
         """WHIP DELETE: finals, `completed`, closed."""
         call = self._calls.get(session_id)
-        if call is None or call.room is None or not _is_same(call.resource, resource):
+        room = call.room if call is not None and _is_same(call.resource, resource) else None
+        if room is None or room.session.state == "completed":
             raise Problem(404, "There is no such WHIP resource; the call may be over already.")
-        await asyncio.shield(call.room.end("deleted"))
+        await asyncio.shield(room.end("deleted"))
 
     async def view(self, session_id: str) -> SessionView:
         call = self._calls.get(session_id)

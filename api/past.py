@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from pydantic import ValidationError
 
 from api.problems import Problem
 from api.views import SessionView, summary_of
@@ -21,6 +20,8 @@ from signaling.room import TRAINEE
 log = structlog.get_logger(__name__)
 
 JOURNAL = "journal.jsonl"
+UNREADABLE = (LookupError, OSError, TypeError, ValueError)
+"""What a damaged journal, or one of another version, comes down to."""
 MAX_REMEMBERED = 2_000
 """Views of past calls kept in memory; the oldest are read again beyond this."""
 
@@ -83,7 +84,11 @@ class Past:
         remembered = self._remembered.get(session_id)
         if remembered is not None and remembered[0] == size:
             return remembered[1]
-        view = summary_of(read(path))
+        try:
+            view = summary_of(read(path))
+        except UNREADABLE as error:
+            log.error("journal_unreadable", session=session_id, error=repr(error))
+            raise unknown() from error
         if view is None:
             raise unknown()
         view = view.model_copy(update={"has_recording": self.recording(session_id).exists()})
@@ -112,7 +117,7 @@ class Past:
         for session_id in sorted(self.ids()):
             try:
                 call = self._unfinished(session_id)
-            except (OSError, LookupError, TypeError, ValueError, ValidationError, Problem) as error:
+            except UNREADABLE as error:
                 log.error("journal_unreadable", session=session_id, error=repr(error))
                 continue
             if call is not None:

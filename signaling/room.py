@@ -206,7 +206,11 @@ class Room:
         if self.session.finals_due:
             log.warning("finals_missing", session=self.session.id, due=self.session.finals_due)
         await self._close_recording()
-        self.session.complete(reason)
+        if self._receiver.counts.received:
+            self.session.complete(reason)
+        else:
+            # Nobody came (back): an empty summary would take the place of the one before a crash.
+            self.session.enter("completed", reason)
         if self._outbox.is_open:
             self._outbox.flush()
             await asyncio.sleep(FAREWELL_S)

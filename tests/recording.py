@@ -17,7 +17,7 @@ def decoded(source: Path | bytes) -> NDArray[np.int16]:
     file = io.BytesIO(source) if isinstance(source, bytes) else str(source)
     resampler = av.AudioResampler("s16", "mono", RATE)
     parts: list[NDArray[np.int16]] = []
-    with av.open(file) as container:
+    with av.open(file, "r") as container:
         for frame in container.decode(audio=0):
             parts += [piece.to_ndarray()[0] for piece in resampler.resample(frame)]
         parts += [piece.to_ndarray()[0] for piece in resampler.resample(None)]

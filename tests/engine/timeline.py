@@ -12,7 +12,7 @@ from engine.asr.window import Hypothesis, Kind, Window
 from engine.events import TranscriptFinal, TranscriptPartial, Wire
 from engine.frames import FRAME_SAMPLES, SAMPLE_RATE, Frame, Pcm, Ring, Source, ms_of
 from engine.utterance import Utterances
-from engine.vad import Edge, VoiceActivity
+from engine.vad import VoiceActivity
 
 TRACK = "trainee"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import wave
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,12 @@ from signaling.publisher import RATE, load_audio
 from tests.faults import scenarios
 from tests.faults.scenarios import Pcm, Together
 from tests.node import Node, running
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenNodes:
+    calls: Together
+    operated: Node
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -74,11 +81,12 @@ def second_calls(node: Node, speech: Pcm, speech_file: Path) -> Together:
         noisy=scenarios.wordless(node, steady_noise(8)),
         vanished=scenarios.vanished(node, speech_file, speech[: 5 * RATE]),
         contested=scenarios.contested(node),
+        cut_off=scenarios.cut_off(node, speech),
     )
 
 
 @pytest.fixture(scope="session")
-def broken_nodes(speech: Pcm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Together]:
+def broken_nodes(speech: Pcm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokenNodes]:
     folder = tmp_path_factory.mktemp("broken")
     crashing = Node(folder / "crashing")
     operated = Node(folder / "operated", FORECOURT_LOG_LEVEL="debug")
@@ -87,10 +95,9 @@ def broken_nodes(speech: Pcm, tmp_path_factory: pytest.TempPathFactory) -> Itera
             list(pool.map(Node.start, (crashing, operated)))
         calls = Together(
             crashed=scenarios.crashed(crashing, speech),
-            operated=scenarios.operated(operated, speech[: 8 * RATE]),
+            operated=scenarios.operated(operated, speech),
         )
-        calls.crashing, calls.operating = crashing, operated
-        yield calls
+        yield BrokenNodes(calls, operated)
     finally:
         crashing.stop()
         operated.stop()

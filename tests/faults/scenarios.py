@@ -143,6 +143,24 @@ async def lossy(node: Node, speech: Pcm) -> Outcome:
         return await outcome(node, publisher, lost=line.lost, media=line.media, lost_pct=lost_pct)
 
 
+async def cut_off(node: Node, speech: Pcm) -> Outcome:
+    """The network is gone for 5 s."""
+    async with relay(Impairment()) as line:
+        publisher = Publisher(node.url, speech)
+        publisher.rewrite_offer, publisher.rewrite_answer = line.rewrite_offer, line.rewrite_answer
+        await publisher.create()
+        await publisher.connect()
+        await asyncio.sleep(4)
+        line.impairment.cut = True
+        await asyncio.sleep(5)
+        line.impairment.cut = False
+        await publisher.play()
+        await asyncio.sleep(1)
+        sent_ms = 20 * len(publisher._sent_s)
+        await publisher.end()
+        return await outcome(node, publisher, sent_ms=sent_ms)
+
+
 async def streamed(node: Node, speech: Pcm) -> Outcome:
     """Its events are read as a stream that breaks off and is taken up again."""
     publisher = Publisher(node.url, speech)

@@ -8,6 +8,7 @@ import re
 import httpx
 import pytest
 
+from tests.faults.conftest import BrokenNodes
 from tests.faults.scenarios import Outcome, Together
 from tests.node import Node
 from tests.recording import length_ms
@@ -176,6 +177,34 @@ class TestVanishedClient:
         assert_recorded_in_full(call)
 
 
+class TestNetworkThatComesBack:
+    """Nothing passes for 5 s, then everything again, on the same connection."""
+
+    @pytest.fixture
+    def call(self, second_calls: Together) -> Outcome:
+        outcome: Outcome = second_calls["cut_off"]
+        return outcome
+
+    def test_the_call_is_interrupted_and_goes_on_by_itself(self, call: Outcome) -> None:
+        assert call.states == [
+            ("active", None),
+            ("interrupted", "client_lost"),
+            ("active", "resumed"),
+            ("completed", "ended"),
+        ]
+        assert_numbered_without_gaps(call)
+
+    def test_words_are_at_their_own_time_before_and_after(self, call: Outcome) -> None:
+        sent_ms = call.seen["sent_ms"]
+        assert call.view["durationMs"] == pytest.approx(sent_ms, abs=300)
+        starts = [event["data"]["startMs"] for event in call.of("transcript.final")]
+        assert min(starts) < 3_500
+        assert max(starts) > 7_000
+
+    def test_the_recording_is_as_long_as_the_session(self, call: Outcome) -> None:
+        assert_recorded_in_full(call)
+
+
 class TestStranger:
     @pytest.fixture
     def call(self, second_calls: Together) -> Outcome:
@@ -199,8 +228,8 @@ class TestStranger:
 
 class TestKilledNode:
     @pytest.fixture
-    def call(self, broken_nodes: Together) -> Outcome:
-        outcome: Outcome = broken_nodes["crashed"]
+    def call(self, broken_nodes: BrokenNodes) -> Outcome:
+        outcome: Outcome = broken_nodes.calls["crashed"]
         return outcome
 
     @pytest.fixture
@@ -247,13 +276,13 @@ class TestOperation:
     """The recognizer is killed, then the node is stopped, both in mid-call."""
 
     @pytest.fixture
-    def call(self, broken_nodes: Together) -> Outcome:
-        outcome: Outcome = broken_nodes["operated"][0]
+    def call(self, broken_nodes: BrokenNodes) -> Outcome:
+        outcome: Outcome = broken_nodes.calls["operated"][0]
         return outcome
 
     @pytest.fixture
-    def log(self, call: Outcome, broken_nodes: Together) -> str:
-        log: str = broken_nodes.operating.log
+    def log(self, call: Outcome, broken_nodes: BrokenNodes) -> str:
+        log: str = broken_nodes.operated.log
         return log
 
     def test_a_killed_recognizer_is_started_again_and_the_words_come(self, call: Outcome) -> None:
@@ -265,12 +294,12 @@ class TestOperation:
         assert last_word_ms > call.seen["killed_ms"] + 2_000
 
     def test_stopping_the_node_completes_its_calls(
-        self, call: Outcome, broken_nodes: Together
+        self, call: Outcome, broken_nodes: BrokenNodes
     ) -> None:
-        last = broken_nodes["operated"][1]
+        last = broken_nodes.calls["operated"][1]
         states = [r.event.data for r in last.received if r.event.type == "session.state"]
         assert states[-1] == {"state": "completed", "reason": "node_stopped"}
-        folder = broken_nodes.operating.sessions / last.session_id
+        folder = broken_nodes.operated.sessions / last.session_id
         lines = (folder / "journal.jsonl").read_text(encoding="utf-8").splitlines()
         records = [json.loads(line)[1] for line in lines]
         events = [record["e"] for record in records if record["k"] == "event"]
@@ -292,11 +321,13 @@ class TestOperation:
 
     def test_no_word_that_was_spoken_is_in_the_log(self, call: Outcome, log: str) -> None:
         words = set(re.findall(r"[a-z]{4,}", call.text)) - {"with", "that", "from", "this"}
-        assert len(words) > 5
+        assert len(words) >= 4
         assert [word for word in words if re.search(rf"\b{word}\b", log, re.IGNORECASE)] == []
 
-    def test_no_secret_is_in_the_log(self, call: Outcome, broken_nodes: Together, log: str) -> None:
-        last = broken_nodes["operated"][1]
+    def test_no_secret_is_in_the_log(
+        self, call: Outcome, broken_nodes: BrokenNodes, log: str
+    ) -> None:
+        last = broken_nodes.calls["operated"][1]
         assert last.session_id in log
         assert last.resume_token not in log
         assert last.location.rsplit("/", 1)[1] not in log

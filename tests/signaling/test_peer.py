@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -147,11 +148,15 @@ async def test_receiver_reports_tell_the_sender_what_was_lost() -> None:
 
 async def test_streams_without_end_do_not_break_the_receiver_reports() -> None:
     log = Log()
+
+    def arrived_from(ssrc: int) -> bool:
+        return bool(log.packets) and log.packets[-1][0] == ssrc
+
     async with connected(log) as (peer, client, _):
         for ssrc in range(1, 41):
             client.sender._ssrc = ssrc
-            await until(lambda ssrc=ssrc: log.packets and log.packets[-1][0] == ssrc)
-        (receiver,) = peer._pc.getReceivers()
+            await until(partial(arrived_from, ssrc))
+        receiver: Any = peer._pc.getReceivers()[0]
         assert len(receiver._RTCRtpReceiver__remote_streams) == stack.MAX_STREAMS
         assert not receiver._RTCRtpReceiver__rtcp_task.done()
 

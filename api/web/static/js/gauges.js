@@ -10,7 +10,7 @@ const BRIDGED_POINTS = 3;
 // As the node judges (engine/feedback.py, analyzers/delivery.py), so that needles and tips agree.
 const QUIET_DB = -8;
 const LOUD_DB = 8;
-const COMFORTABLE_SYLLABLES = [3.5, 5];
+const COMFORTABLE_SYLLABLES = [3, 5];
 const CLEAR_SNR_DB = 15;
 const SMOOTHING = 0.3;
 const LOWEST_PITCH_HZ = 60;
