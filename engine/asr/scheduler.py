@@ -187,7 +187,8 @@ class Scheduler:
             while self._waiting:
                 batch = self._decoding = self._next_batch()
                 try:
-                    answers = await asyncio.wait_for(self._decode(batch), self._answer_timeout_s)
+                    async with asyncio.timeout(self._answer_timeout_s):
+                        answers = await self._decode(batch)
                 except (WorkerLost, TimeoutError, OSError, EOFError) as error:
                     log.warning("asr_worker_lost", error=repr(error), windows=len(batch))
                     self._queue_again(batch)
@@ -263,7 +264,8 @@ class Scheduler:
             env=os.environ | ONE_THREAD,
         )
         try:
-            await asyncio.wait_for(self._read(process), READY_TIMEOUT_S)
+            async with asyncio.timeout(READY_TIMEOUT_S):
+                await self._read(process)
         except (TimeoutError, EOFError, ValueError) as error:
             await self._end_process()
             raise WorkerLost("the speech recognizer did not start; see its output above") from error
@@ -293,8 +295,9 @@ class Scheduler:
                 delay_s = min(2 * delay_s, 10.0)
 
     async def _end_process(self) -> None:
+        """Kill the worker and collect it. Cancelled before that, it can be called again."""
         self._ready.clear()
-        process, self._process = self._process, None
+        process = self._process
         if process is None:
             return
         if process.returncode is None:
@@ -305,4 +308,4 @@ class Scheduler:
         await process.wait()
         if self._watch is not None:
             await self._watch
-            self._watch = None
+        self._process = self._watch = None
