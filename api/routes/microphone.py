@@ -49,7 +49,8 @@ def decode_wav(body: bytes) -> Pcm:
     if rate != SAMPLE_RATE:
         divisor = int(np.gcd(rate, SAMPLE_RATE))
         mono = resample_poly(mono, SAMPLE_RATE // divisor, rate // divisor)
-    return np.clip(np.round(mono), -32768, 32767).astype(np.int16)
+    pcm: Pcm = np.clip(np.round(mono), -32768, 32767).astype(np.int16)
+    return pcm
 
 
 def speech_mask(pcm: Pcm) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

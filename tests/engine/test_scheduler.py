@@ -27,8 +27,7 @@ from engine.frames import SAMPLE_RATE, Pcm
 from tests.engine import obedient_worker
 from tests.engine.obedient_worker import BABBLE, DIE, HANG, MISCOUNT
 
-FAKE = (sys.executable, "-m", "tests.engine.obedient_worker")
-HOUSE = Path(obedient_worker.__file__).parents[2]
+FAKE = (sys.executable, obedient_worker.__file__)
 
 
 def window(
@@ -101,8 +100,7 @@ async def open_desk(folder: Path, **settings: Any) -> AsyncIterator[Desk]:
 
 
 @pytest.fixture
-async def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Desk]:
-    monkeypatch.chdir(HOUSE)
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     async with open_desk(tmp_path) as one:
         yield one
 
@@ -218,10 +216,7 @@ async def test_a_window_that_kills_the_worker_fails_alone(desk: Desk) -> None:
     assert failed == [DIE]
 
 
-async def test_a_worker_that_hangs_is_taken_for_dead(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(HOUSE)
+async def test_a_worker_that_hangs_is_taken_for_dead(tmp_path: Path) -> None:
     async with open_desk(tmp_path, answer_timeout_s=0.3) as desk:
         first = desk.scheduler.pid
         assert first is not None
@@ -251,11 +246,9 @@ async def test_a_newer_window_replaces_one_whose_worker_died(desk: Desk) -> None
 
 
 async def test_a_forgotten_session_is_not_answered_any_more(desk: Desk) -> None:
-    await desk.close()
-    desk.open()
     (desk.folder / "closed").touch()
     desk.ask(window(20, Kind.FINAL, session="a"))
-    await until(lambda: [20] in desk.batches)
+    await until(lambda: desk.batches == [[20]])
     desk.ask(window(21, session="a", utterance=2), window(22, session="b"))
     desk.scheduler.forget("a")
     desk.open()
@@ -315,8 +308,7 @@ async def test_depth_and_age_of_the_queue_can_be_read(desk: Desk) -> None:
     assert desk.scheduler.statistics().decoded == 3
 
 
-async def test_stopping_leaves_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(HOUSE)
+async def test_stopping_leaves_no_process(tmp_path: Path) -> None:
     for busy in (False, True):
         async with open_desk(tmp_path) as desk:
             pid = desk.scheduler.pid
@@ -330,10 +322,7 @@ async def test_stopping_leaves_no_process(tmp_path: Path, monkeypatch: pytest.Mo
         assert desk.answers == []
 
 
-async def test_stopping_while_a_worker_is_being_replaced_leaves_no_process(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(HOUSE)
+async def test_stopping_while_a_worker_is_being_replaced_leaves_no_process(tmp_path: Path) -> None:
     scheduler = Scheduler(tmp_path, worker=FAKE)
     await scheduler.start()
     first = scheduler.pid
@@ -348,9 +337,8 @@ async def test_stopping_while_a_worker_is_being_replaced_leaves_no_process(
 
 
 async def test_a_worker_that_does_not_start_is_said_so_and_leaves_no_process(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.chdir(HOUSE)
     scheduler = Scheduler(tmp_path, {"broken": True}, worker=FAKE)
     with pytest.raises(WorkerLost, match="did not start"):
         await scheduler.start()
@@ -358,10 +346,7 @@ async def test_a_worker_that_does_not_start_is_said_so_and_leaves_no_process(
     assert not scheduler.ready
 
 
-async def test_a_start_that_is_given_up_leaves_no_process(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(HOUSE)
+async def test_a_start_that_is_given_up_leaves_no_process(tmp_path: Path) -> None:
     scheduler = Scheduler(tmp_path, {"mute": True}, worker=FAKE)
     starting = asyncio.create_task(scheduler.start())
     await until(lambda: scheduler.pid is not None)
@@ -444,7 +429,6 @@ def test_the_real_worker_ends_with_its_node(default_model: Path) -> None:
         [sys.executable, "-c", NODE, str(default_model)],
         stdout=subprocess.PIPE,
         text=True,
-        cwd=HOUSE,
     ) as node:
         assert node.stdout is not None
         worker = int(next(line for line in node.stdout if line.strip().isdigit()))

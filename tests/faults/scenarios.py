@@ -228,7 +228,7 @@ async def commanded(node: Node) -> Outcome:
     publisher.command("bookmark", label="last")
     await until(lambda: heard(publisher, "bookmark", label="last"), "bookmark")
     async with httpx.AsyncClient(base_url=node.url, timeout=30) as http:
-        wrong = await http.delete(publisher.location[:-1] + "0")
+        wrong = await http.delete(publisher.location[:-16] + publisher.location[:-17:-1])
         deleted = await http.delete(publisher.location)
         again = await http.delete(publisher.location)
     await until(lambda: heard(publisher, "session.state", state="completed"), "completed")

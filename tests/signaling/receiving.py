@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from engine.clock import Anchor, TrackClock
 from engine.frames import FRAME_SAMPLES, Frame, Source
+from signaling import opus
 from signaling.rtp import Receiver
 from tests.signaling.packets import Rtp
 
@@ -104,6 +105,12 @@ class Line:
     @property
     def pcm(self) -> NDArray[np.int16]:
         return np.concatenate([frame.pcm for frame in self.heard.got])
+
+
+def decoded(payloads: list[bytes]) -> NDArray[np.int16]:
+    """What one decoder makes of `payloads` in order: int16, 16 kHz."""
+    decoder = opus.Decoder()
+    return np.concatenate([decoder.decode(payload) for payload in payloads])
 
 
 def assert_contiguous(frames: list[Frame], start_sample: int = 0) -> None:

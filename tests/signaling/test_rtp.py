@@ -23,15 +23,10 @@ from tests.signaling.packets import (
     stream,
     voice,
 )
-from tests.signaling.receiving import Line, assert_contiguous
+from tests.signaling.receiving import Line, assert_contiguous, decoded
 
 WITH_FEC = encode(voice(4))
 WITHOUT_FEC = encode(voice(4), fec=False)
-
-
-def decoded(payloads: list[bytes]) -> NDArray[np.int16]:
-    decoder = opus.Decoder()
-    return np.concatenate([decoder.decode(payload) for payload in payloads])
 
 
 def similarity(a: NDArray[np.int16], b: NDArray[np.int16]) -> float:
