@@ -60,7 +60,12 @@ class Call:
         baseline = None
         if given is not None:
             baseline = Baseline(given.speech_level_dbfs, given.noise_floor_dbfs)
-        return SessionConfig(self.created.session_type, baseline, self.volume_feedback.enabled)
+        return SessionConfig(
+            self.created.session_type,
+            baseline,
+            self.volume_feedback.enabled,
+            device_label=self.created.device.label,
+        )
 
     def view(self) -> SessionView:
         view = SessionView(

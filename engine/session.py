@@ -13,6 +13,7 @@ from engine.clock import Anchor
 from engine.events import (
     Bookmark,
     Command,
+    Degraded,
     Event,
     Feedback,
     Link,
@@ -49,6 +50,8 @@ class SessionConfig:
     session_type: SessionType
     baseline: Baseline | None
     volume_feedback: bool
+    device_label: str = ""
+    """The microphone that `baseline` belongs to."""
     language: str = "en"
 
 
@@ -183,11 +186,11 @@ class Session:
         return sum(track.finals_due for track in self.tracks.values())
 
     def complete(self, reason: str) -> None:
-        """Emit the last metrics, then enter `completed`, once. Call after finals have come."""
+        """Emit what words are due and the last metrics, then enter `completed`, once."""
         if self.state == "completed":
             return
         for track in self.tracks.values():
-            track.summarise()
+            track.close()
         self.enter("completed", reason)
         self._recognizer.forget(self.id)
 
@@ -198,6 +201,17 @@ class Session:
         )
         if command.type == "bookmark":
             self.emit(Bookmark(at_ms=self.t_ms, label=command.label), track)
+        elif command.type == "device":
+            self._on_device(command, track)
+
+    def _on_device(self, command: Command, track: str) -> None:
+        """Judge volume only on the microphone that was checked, with automatic gain control off."""
+        is_checked = command.label == self.config.device_label
+        is_steady = command.settings.get("autoGainControl") is False
+        judged = self.config.volume_feedback and is_checked and is_steady
+        if self.tracks[track].judge_volume(judged) and not judged:
+            why = "this microphone was not checked" if is_steady else "it adjusts its own level"
+            self.emit(Degraded(what="volume feedback", why=why), track)
 
     def events(self, after_seq: int = 0) -> list[dict[str, Any]]:
         """Journalled events with `seq` > `after_seq`, oldest first."""

@@ -41,7 +41,9 @@ class Track:
     ) -> None:
         self.name = name
         self.link: Link | None = None
-        self._volume_feedback = volume_feedback and baseline is not None
+        self._has_baseline = baseline is not None
+        self._volume_feedback = volume_feedback and self._has_baseline
+        self._is_closed = False
         self._emit = emit
         self._send_meters = meters
         self._record = record
@@ -97,6 +99,18 @@ class Track:
         """End the current utterance and ask for its final words."""
         self._utterances.flush(self._vad)
 
+    def close(self) -> None:
+        """Make final what words there are, emit the last metrics, and take no answers any more."""
+        self._utterances.settle()
+        self.summarise()
+        self._is_closed = True
+
+    def judge_volume(self, judged: bool) -> bool:
+        """Whether level rules apply from now on; returns whether that is a change."""
+        judged = judged and self._has_baseline
+        changed, self._volume_feedback = judged != self._volume_feedback, judged
+        return changed
+
     def summarise(self) -> None:
         """Emit the scores and quantities of the call so far."""
         self._emit(self._analyzers.metrics())
@@ -108,6 +122,8 @@ class Track:
         self._recognizer.submit(window, self._answered)
 
     def _answered(self, hypothesis: Hypothesis) -> None:
+        if self._is_closed:
+            return
         window = hypothesis.window
         self._record(
             "hypothesis",

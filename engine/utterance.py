@@ -1,6 +1,6 @@
 """From voice activity to words: when a track asks the recognizer, and what becomes of the answers.
 
-During speech a hypothesis of the whole utterance is asked for every step. 0.16 s into a silence a
+During speech a hypothesis of the whole utterance is asked for every step. 0.13 s into a silence a
 speculative decode is asked for, so that the final words are ready when the silence has lasted long
 enough to end the utterance. The longer an utterance, the shorter a silence ends it; at `CUT_AT` of
 unbroken speech it is cut at a quiet boundary of its committed words, so that 15 s is the most. What
@@ -28,9 +28,11 @@ from engine.frames import SAMPLE_RATE, Pcm, ms_of
 from engine.vad import Edge, VoiceActivity
 
 STEP = SAMPLE_RATE // 2
+STEP_SHARE = 14
+"""A step is never shorter than this part of the utterance: a long one costs more to decode."""
 FIRST_STEP = SAMPLE_RATE * 2 // 5
 """From the onset, which lies 160 ms ahead of the first likely chunk: 0.24 s of speech."""
-SPECULATE = SAMPLE_RATE * 16 // 100
+SPECULATE = SAMPLE_RATE * 13 // 100
 TAIL = SAMPLE_RATE * 2 // 10
 """Audio kept behind the last voiced chunk in a final window."""
 CUT_AT = SAMPLE_RATE * 27 // 2
@@ -39,8 +41,8 @@ CUT_OVERDUE = SAMPLE_RATE * 21
 """Of an utterance this long whose cut has not been answered, speech goes on in another one: the
 recognizer is far behind, and the track's ring must still hold what it is asked about next."""
 SOFT_ENDPOINTS = (
-    (SAMPLE_RATE * 11, SAMPLE_RATE * 2 // 10),
-    (SAMPLE_RATE * 8, SAMPLE_RATE * 3 // 10),
+    (SAMPLE_RATE * 8, SAMPLE_RATE * 2 // 10),
+    (SAMPLE_RATE * 4, SAMPLE_RATE * 3 // 10),
 )
 """(utterance length, silence that then ends it), longest first; below these the VAD's 0.5 s."""
 
@@ -121,6 +123,16 @@ class Utterances:
             vad.stop()
             self._end(self._current, vad)
 
+    def settle(self) -> None:
+        """Make the words seen so far final wherever no answer has come: the call is over."""
+        for utterance in list(self._open.values()):
+            del self._open[utterance.number]
+            texts = utterance.agreement.committed + utterance.agreement.tentative
+            end = utterance.asked_voiced_end if utterance.ended_at is None else utterance.ended_at
+            self._final(utterance, self._untimed(utterance, texts), end)
+        self._current = None
+        self.finals_due = 0
+
     def apply(self, hypothesis: Hypothesis) -> None:
         """Take an answer. One to an utterance already final, or older than one taken, is moot."""
         window = hypothesis.window
@@ -164,7 +176,10 @@ class Utterances:
         return False
 
     def _step_due(self, current: _Utterance, vad: VoiceActivity) -> bool:
-        step = STEP if current.asked_end else FIRST_STEP
+        if not current.asked_end:
+            step = FIRST_STEP
+        else:
+            step = max(STEP, (vad.end_sample - current.start_sample) // STEP_SHARE)
         return vad.voiced_end_sample - current.asked_voiced_end >= step
 
     def _submit(self, utterance: _Utterance, kind: Kind, vad: VoiceActivity) -> None:
@@ -303,7 +318,7 @@ class Utterances:
         return placed
 
     def _untimed(self, utterance: _Utterance, texts: list[str]) -> list[Word]:
-        """Committed words of an utterance whose final decode failed, all at its span."""
+        """Words of an utterance whose final decode failed or came too late, all at its span."""
         start_ms = ms_of(utterance.onset_sample)
         end_ms = ms_of(max(utterance.asked_voiced_end, utterance.onset_sample))
         return [(text, start_ms, end_ms, 0.0) for text in texts]

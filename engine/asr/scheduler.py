@@ -129,6 +129,8 @@ class Scheduler:
         """See `Recognizer.submit`. A window that supersedes another takes over its place in line:
         an utterance asked about again and again is not the last in line for ever."""
         key = (window.session, window.track, window.utterance)
+        if window.kind is Kind.FINAL and self._promote(key, window, done):
+            return
         asked_s = time.monotonic()
         before = self._waiting.get(key)
         if before is not None:
@@ -141,6 +143,19 @@ class Scheduler:
             return
         self._waiting[key] = _Ticket(window, done, asked_s)
         self._wake.set()
+
+    def _promote(self, key: tuple[str, str, int], window: Window, done: Done) -> bool:
+        """Whether `window` is being decoded already as a speculation: then that is the final."""
+        for ticket in self._decoding:
+            asked = ticket.window
+            if (
+                (asked.session, asked.track, asked.utterance) == key
+                and asked.kind is Kind.SPECULATIVE
+                and asked.voiced_end_sample == window.voiced_end_sample
+            ):
+                ticket.window, ticket.done = window, done
+                return True
+        return False
 
     def forget(self, session: str) -> None:
         """Drop what waits for `session` and ignore what is being decoded for it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def test_each_cue_comes_in_its_passage_or_right_behind_it(figures: dict[str, Any
 
 def test_no_two_cues_interrupt_within_eight_seconds(figures: dict[str, Any]) -> None:
     times = [cue["tMs"] for cue in figures["feedback"]]
-    assert all(later - earlier >= 8_000 for earlier, later in zip(times, times[1:], strict=False))
+    assert all(later - earlier >= 8_000 for earlier, later in pairwise(times))
 
 
 def test_the_words_of_the_script_are_heard(figures: dict[str, Any]) -> None:

@@ -3,100 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
-import subprocess
-import sys
-import textwrap
-import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
-import jiwer
-import numpy as np
 import pytest
-from whisper_normalizer.english import EnglishTextNormalizer
 
-from engine.asr import weights
 from engine.asr.scheduler import MAX_ATTEMPTS, MAX_BATCH, MAX_WAITING, Scheduler, WorkerLost
-from engine.asr.window import Hypothesis, Kind, Window
-from engine.frames import SAMPLE_RATE, Pcm
-from tests.engine import obedient_worker
+from engine.asr.window import Hypothesis, Kind
+from tests.engine.desk import FAKE, Desk, alive, open_desk, until, window
 from tests.engine.obedient_worker import BABBLE, DIE, HANG, MISCOUNT
-
-FAKE = (sys.executable, obedient_worker.__file__)
-
-
-def window(
-    order: int, kind: Kind = Kind.REFRESH, *, utterance: int = 1, session: str = "", s: float = 1.0
-) -> Window:
-    """A window of `s` seconds whose first sample is `order`; each order is another session."""
-    pcm = np.zeros(int(s * SAMPLE_RATE), np.int16)
-    pcm[0] = order
-    return Window(session or f"s{order}", "trainee", utterance, kind, 0, len(pcm), len(pcm), pcm)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for what another process brings about."""
-    while not condition():
-        await asyncio.sleep(0.005)
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-class Desk:
-    """A scheduler with an obedient worker, and what was answered."""
-
-    def __init__(self, folder: Path, scheduler: Scheduler) -> None:
-        self.folder = folder
-        self.scheduler = scheduler
-        self.answers: list[Hypothesis] = []
-
-    def ask(self, *windows: Window) -> None:
-        for each in windows:
-            self.scheduler.submit(each, self.answers.append)
-
-    async def answered(self, count: int) -> list[Hypothesis]:
-        await until(lambda: len(self.answers) >= count)
-        return self.answers
-
-    @property
-    def orders(self) -> list[int]:
-        return [int(answer.window.pcm[0]) for answer in self.answers]
-
-    @property
-    def batches(self) -> list[list[int]]:
-        path = self.folder / "batches"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-    async def close(self) -> None:
-        """Keep the worker busy with one window, so that others wait."""
-        (self.folder / "closed").touch()
-        seen = len(self.batches)
-        self.scheduler.submit(window(1, Kind.FINAL), lambda answer: None)
-        await until(lambda: len(self.batches) > seen)
-
-    def open(self) -> None:
-        (self.folder / "closed").unlink()
-
-
-@asynccontextmanager
-async def open_desk(folder: Path, **settings: Any) -> AsyncIterator[Desk]:
-    scheduler = Scheduler(folder, worker=FAKE, **settings)
-    await scheduler.start()
-    try:
-        yield Desk(folder, scheduler)
-    finally:
-        await scheduler.stop()
 
 
 @pytest.fixture
@@ -245,6 +162,21 @@ async def test_a_newer_window_replaces_one_whose_worker_died(desk: Desk) -> None
     assert desk.orders == [20, 22]
 
 
+async def test_a_speculation_being_decoded_becomes_the_final_when_silence_lasts(desk: Desk) -> None:
+    """It used to be decoded twice, which kept every other call's words waiting."""
+    (desk.folder / "closed").touch()
+    desk.ask(window(20, Kind.SPECULATIVE, session="a"))
+    await until(lambda: desk.batches == [[20]])
+    desk.ask(window(21, Kind.FINAL, session="a"))
+    desk.open()
+    await desk.answered(1)
+    desk.ask(window(30, session="b"))
+    await desk.answered(2)
+    assert [answer.window.kind for answer in desk.answers] == [Kind.FINAL, Kind.REFRESH]
+    assert desk.answers[0].words[0].text == "20"
+    assert desk.batches == [[20], [30]]
+
+
 async def test_a_forgotten_session_is_not_answered_any_more(desk: Desk) -> None:
     (desk.folder / "closed").touch()
     desk.ask(window(20, Kind.FINAL, session="a"))
@@ -299,10 +231,9 @@ async def test_depth_and_age_of_the_queue_can_be_read(desk: Desk) -> None:
     assert desk.scheduler.statistics().oldest_s == 0.0
     await desk.close()
     desk.ask(window(20), window(21))
-    await asyncio.sleep(0.02)
     statistics = desk.scheduler.statistics()
     assert statistics.waiting == 2
-    assert statistics.oldest_s >= 0.02
+    await until(lambda: desk.scheduler.statistics().oldest_s > statistics.oldest_s > 0.0)
     desk.open()
     await desk.answered(2)
     assert desk.scheduler.statistics().decoded == 3
@@ -356,92 +287,3 @@ async def test_a_start_that_is_given_up_leaves_no_process(tmp_path: Path) -> Non
     with pytest.raises(asyncio.CancelledError):
         await starting
     assert not alive(pid)
-
-
-async def test_the_real_worker_survives_ctrl_c_and_its_own_death(
-    default_model: Path, reading: Pcm
-) -> None:
-    """Two sessions on real speech: SIGINT (Ctrl-C reaches the whole group) changes nothing, SIGKILL
-    while both decode costs no window."""
-    normal = EnglishTextNormalizer()
-    reference = normal("It was the best of times, it was the worst of times")
-    speech = reading[int(0.6 * SAMPLE_RATE) : int(5.0 * SAMPLE_RATE)]
-    scheduler = Scheduler(default_model, weights.options("whisper-tiny.en"))
-    await scheduler.start()
-    answers: list[Hypothesis] = []
-
-    def ask(utterance: int) -> None:
-        for session in ("a", "b"):
-            end = len(speech)
-            each = Window(session, "trainee", utterance, Kind.FINAL, 0, end, end, speech)
-            scheduler.submit(each, answers.append)
-
-    try:
-        first = scheduler.pid
-        assert first is not None
-        os.kill(first, signal.SIGINT)
-        ask(1)
-        await until(lambda: len(answers) == 2)
-        assert scheduler.pid == first
-        ask(2)
-        await asyncio.sleep(0.05)
-        os.kill(first, signal.SIGKILL)
-        await until(lambda: len(answers) == 4)
-        second = scheduler.pid
-        assert second is not None
-        assert second != first
-        assert scheduler.statistics().restarts == 1
-    finally:
-        await scheduler.stop()
-    assert sorted((a.window.session, a.window.utterance) for a in answers) == [
-        ("a", 1),
-        ("a", 2),
-        ("b", 1),
-        ("b", 2),
-    ]
-    for answer in answers:
-        text = normal(" ".join(word.text for word in answer.words))
-        assert jiwer.wer(reference, text) <= 0.1
-        assert answer.words[-1].end_ms > answer.words[0].start_ms
-    assert not alive(first)
-    assert not alive(second)
-
-
-NODE = textwrap.dedent(
-    """
-    import asyncio, sys
-    from pathlib import Path
-    from engine.asr.scheduler import Scheduler
-
-    async def main():
-        scheduler = Scheduler(Path(sys.argv[1]))
-        await scheduler.start()
-        print(scheduler.pid, flush=True)
-        await asyncio.Event().wait()
-
-    asyncio.run(main())
-    """
-)
-
-
-def test_the_real_worker_ends_with_its_node(default_model: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", NODE, str(default_model)],
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as node:
-        assert node.stdout is not None
-        worker = int(next(line for line in node.stdout if line.strip().isdigit()))
-        assert alive(worker)
-        node.send_signal(signal.SIGKILL)
-    while alive(worker) and not _is_zombie(worker):
-        time.sleep(0.01)
-
-
-def _is_zombie(pid: int) -> bool:
-    """Whether it ended and only waits for an init process that collects nothing."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except FileNotFoundError:
-        return True
-    return state == "Z"

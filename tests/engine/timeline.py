@@ -49,33 +49,51 @@ def whisper_answers(model: ShortContextWhisper) -> Callable[[Window], Hypothesis
 
 @dataclass(slots=True)
 class Delayed:
-    """A recognizer whose answers come `delay_ms` of audio after the question; `answer` may return
-    None for a question that is never answered."""
+    """Decodes one window at a time, the most urgent first, each in `delay_ms` of audio time.
+
+    As the scheduler does, it lets a newer window of an utterance supersede one that waits, unless
+    that is final. An `answer` of None is never delivered.
+    """
 
     answer: Callable[[Window], Hypothesis | None]
     delay_ms: int = 200
     now_ms: int = 0
     asked: list[Window] = field(default_factory=list)
-    _due: list[tuple[int, Window, Callable[[Hypothesis], None]]] = field(default_factory=list)
+    _waiting: dict[int, tuple[Window, Callable[[Hypothesis], None]]] = field(default_factory=dict)
+    _busy: tuple[int, Window, Callable[[Hypothesis], None]] | None = None
 
     def submit(self, window: Window, done: Callable[[Hypothesis], None]) -> None:
         self.asked.append(window)
-        self._due.append((self.now_ms + self.delay_ms, window, done))
+        before = self._waiting.get(window.utterance)
+        if before is None or before[0].kind is not Kind.FINAL:
+            self._waiting[window.utterance] = window, done
+        self._begin(self.now_ms)
 
     def forget(self, session: str) -> None:
-        self._due = [due for due in self._due if due[1].session != session]
+        self._waiting.clear()
 
     def advance(self, now_ms: int) -> None:
-        """Deliver what is due at `now_ms` of session time."""
-        self.now_ms = now_ms
-        while self._due and self._due[0][0] <= now_ms:
-            _, window, done = self._due.pop(0)
+        """Deliver what is decoded by `now_ms` of session time."""
+        while self._busy is not None and self._busy[0] <= now_ms:
+            (self.now_ms, window, done), self._busy = self._busy, None
             hypothesis = self.answer(window)
             if hypothesis is not None:
                 done(hypothesis)
+            self._begin(self.now_ms)
+        self.now_ms = now_ms
+
+    def finish(self) -> None:
+        """Decode all that waits, however long it takes."""
+        while self._busy is not None:
+            self.advance(self._busy[0])
 
     def kinds(self) -> list[Kind]:
         return [window.kind for window in self.asked]
+
+    def _begin(self, now_ms: int) -> None:
+        if self._busy is None and self._waiting:
+            number = min(self._waiting, key=lambda n: self._waiting[n][0].kind)
+            self._busy = now_ms + self.delay_ms, *self._waiting.pop(number)
 
 
 class Line:
@@ -96,11 +114,6 @@ class Line:
             edge = self.voice.push(frame)
             self.utterances.push(self.voice, edge)
             self.recognizer.advance(frame.end_ms)
-
-    def settle(self) -> None:
-        """Let every answer that is due come, without more audio."""
-        for _ in range(20):
-            self.recognizer.advance(self.recognizer.now_ms + 1_000)
 
     @property
     def finals(self) -> list[TranscriptFinal]:

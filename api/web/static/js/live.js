@@ -23,6 +23,7 @@ export const KINDS_OF_CALL = { pitch: "Pitch", objection: "Objection", closing: 
 const REDUCED = {
   transcript: "Some words could not be written down",
   recording: "The recording has stopped; the call goes on",
+  "volume feedback": "Volume tips are off",
 };
 
 const CONNECTION = {

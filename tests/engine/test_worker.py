@@ -1,0 +1,111 @@
+"""The real worker process survives what a node survives, and ends with it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import jiwer
+from whisper_normalizer.english import EnglishTextNormalizer
+
+from engine.asr import weights
+from engine.asr.scheduler import Scheduler
+from engine.asr.window import Hypothesis, Kind, Window
+from engine.frames import SAMPLE_RATE, Pcm
+from tests.engine.desk import alive, until
+
+
+async def test_the_real_worker_survives_ctrl_c_and_its_own_death(
+    default_model: Path, reading: Pcm
+) -> None:
+    """Two sessions on real speech: SIGINT (Ctrl-C reaches the whole group) changes nothing, SIGKILL
+    while both decode costs no window."""
+    normal = EnglishTextNormalizer()
+    reference = normal("It was the best of times, it was the worst of times")
+    speech = reading[int(0.6 * SAMPLE_RATE) : int(5.0 * SAMPLE_RATE)]
+    scheduler = Scheduler(default_model, weights.options("whisper-tiny.en"))
+    await scheduler.start()
+    answers: list[Hypothesis] = []
+
+    def ask(utterance: int) -> None:
+        for session in ("a", "b"):
+            end = len(speech)
+            each = Window(session, "trainee", utterance, Kind.FINAL, 0, end, end, speech)
+            scheduler.submit(each, answers.append)
+
+    try:
+        first = scheduler.pid
+        assert first is not None
+        os.kill(first, signal.SIGINT)
+        ask(1)
+        await until(lambda: len(answers) == 2)
+        assert scheduler.pid == first
+        ask(2)
+        await asyncio.sleep(0.05)
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: len(answers) == 4)
+        await until(lambda: scheduler.ready and scheduler.pid != first)
+        second = scheduler.pid
+        assert second is not None
+        assert second != first
+        assert scheduler.statistics().restarts == 1
+    finally:
+        await scheduler.stop()
+    assert sorted((a.window.session, a.window.utterance) for a in answers) == [
+        ("a", 1),
+        ("a", 2),
+        ("b", 1),
+        ("b", 2),
+    ]
+    for answer in answers:
+        text = normal(" ".join(word.text for word in answer.words))
+        assert jiwer.wer(reference, text) <= 0.1
+        assert answer.words[-1].end_ms > answer.words[0].start_ms
+    assert not alive(first)
+    assert not alive(second)
+
+
+NODE = textwrap.dedent(
+    """
+    import asyncio, sys
+    from pathlib import Path
+    from engine.asr.scheduler import Scheduler
+
+    async def main():
+        scheduler = Scheduler(Path(sys.argv[1]))
+        await scheduler.start()
+        print(scheduler.pid, flush=True)
+        await asyncio.Event().wait()
+
+    asyncio.run(main())
+    """
+)
+
+
+def test_the_real_worker_ends_with_its_node(default_model: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", NODE, str(default_model)],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as node:
+        assert node.stdout is not None
+        worker = int(next(line for line in node.stdout if line.strip().isdigit()))
+        assert alive(worker)
+        node.send_signal(signal.SIGKILL)
+    while alive(worker) and not _is_zombie(worker):
+        time.sleep(0.01)
+
+
+def _is_zombie(pid: int) -> bool:
+    """Whether it ended and only waits for an init process that collects nothing."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return True
+    return state == "Z"
