@@ -99,8 +99,9 @@ def seen(node: Node, browser: Browser) -> Iterator[Seen]:
     practice.button("Go on").click()
     practice.expect_connected()
     expect(practice.id("speaking-text")).to_have_text("Speaking")
-    page.wait_for_timeout(4_000)
-    seen.watch()
+    for _ in range(12):
+        page.wait_for_timeout(500)
+        seen.watch()
 
     seen.sent = page.evaluate("spied.sent")
     practice.end()
