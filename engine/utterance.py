@@ -1,6 +1,6 @@
 """From voice activity to words: when a track asks the recognizer, and what becomes of the answers.
 
-During speech a hypothesis of the whole utterance is asked for every step. 0.13 s into a silence a
+During speech a hypothesis of the whole utterance is asked for every step. 0.16 s into a silence a
 speculative decode is asked for, so that the final words are ready when the silence has lasted long
 enough to end the utterance. The longer an utterance, the shorter a silence ends it; at `CUT_AT` of
 unbroken speech it is cut at a quiet boundary of its committed words, so that 15 s is the most. What
@@ -28,11 +28,11 @@ from engine.frames import SAMPLE_RATE, Pcm, ms_of
 from engine.vad import Edge, VoiceActivity
 
 STEP = SAMPLE_RATE // 2
-STEP_SHARE = 14
+STEP_SHARE = 10
 """A step is never shorter than this part of the utterance: a long one costs more to decode."""
 FIRST_STEP = SAMPLE_RATE * 2 // 5
 """From the onset, which lies 160 ms ahead of the first likely chunk: 0.24 s of speech."""
-SPECULATE = SAMPLE_RATE * 13 // 100
+SPECULATE = SAMPLE_RATE * 16 // 100
 TAIL = SAMPLE_RATE * 2 // 10
 """Audio kept behind the last voiced chunk in a final window."""
 CUT_AT = SAMPLE_RATE * 27 // 2
