@@ -20,12 +20,12 @@ from analyzers.baseline import MicrophoneCheck, measure_microphone
 from api.problems import Problem, body_of
 from api.views import MicrophoneCheckView
 from engine.frames import FRAME_SAMPLES, SAMPLE_RATE, Frame, Pcm, Source
+from engine.track import VOICED_WITHIN
 from engine.vad import VoiceActivity
 
 MAX_BYTES = 4 * 1024 * 1024
 MAX_S = 20.0
 MIN_S = 0.5
-VOICED_WITHIN = SAMPLE_RATE // 10
 
 
 def decode_wav(body: bytes) -> Pcm:
