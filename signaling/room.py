@@ -12,6 +12,7 @@ import hmac
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 import structlog
 
@@ -19,6 +20,7 @@ from engine.clock import RTP_RATE, Anchor, TrackClock
 from engine.events import Command, Degraded, Error
 from engine.frames import SAMPLE_RATE, Frame
 from engine.session import Session
+from signaling.audience import Audience
 from signaling.channel import BadMessage, DataChannel, Outbox, parse_command
 from signaling.link import LinkMeter
 from signaling.peer import IceSettings, Peer, PeerEvents
@@ -42,6 +44,13 @@ FAREWELL_S = 0.3
 
 class Busy(RuntimeError):
     """Somebody else is live on this session: 409."""
+
+
+class Transport(Protocol):
+    """What carries a publisher: a peer connection, or a WebSocket where UDP is blocked."""
+
+    async def close(self) -> None:
+        """Safe to call at any time, more than once."""
 
 
 @dataclass(slots=True)
@@ -79,7 +88,8 @@ class Room:
         self._ice = ice
         self._on_begun = on_begun
         self._on_closed = on_closed
-        self._peer: Peer | None = None
+        self._transport: Transport | None = None
+        self.audience = Audience()
         self._outbox = Outbox(self._loop)
         self._track = session.add_track(TRAINEE)
         self._clock = TrackClock()
@@ -112,6 +122,7 @@ class Room:
     def packet(self, start_rtp: int, payload: bytes) -> None:
         if self._recorder is not None:
             self._recorder.packet(start_rtp, payload)
+        self.audience.packet(start_rtp, payload)
 
     def anchored(self, anchor: Anchor) -> None:
         self.session.anchored(TRAINEE, anchor)
@@ -140,37 +151,47 @@ class Room:
             return False
         return hmac.compare_digest(token_digest(token), self._resume_digest)
 
+    def admit(self, token: str | None) -> None:
+        """Let a publisher in who shows the resume token, or anyone while nobody has been here.
+
+        One at a time, please: two at once could both find the session free. Raises `Busy`.
+        """
+        taken = self._transport is not None or self.session.state != "created"
+        if self.is_over or (taken and not self.may_resume(token)):
+            raise Busy("This call is taken. Only its own browser can take it up again.")
+
     async def publish(self, offer: str, token: str | None) -> str:
         """Answer a publisher's offer. With the resume token it replaces the peer there is.
 
         Raises `Busy` for a stranger on a session that is taken, `BadOffer` for a bad offer.
-        One at a time, please: two at once could both find the session free.
         """
-        taken = self._peer is not None or self.session.state != "created"
-        if self.is_over or (taken and not self.may_resume(token)):
-            raise Busy("This call is taken. Only its own browser can take it up again.")
+        self.admit(token)
         try:
             return await self._accept(offer)
         except BaseException:
-            if self._peer is None:
-                self._abandon_unless_begun()
+            self.abandon_if_empty()
             raise
 
     async def _accept(self, offer: str) -> str:
         connection = Peer(
             self._ice,
             PeerEvents(
-                on_packet=lambda *packet: self._on_packet(connection, *packet),
-                on_message=lambda message: self._on_message(connection, message),
-                on_channel=lambda channel: self._on_channel(connection, channel),
-                on_closed=lambda state: self._on_peer_closed(connection, state),
+                on_packet=lambda *packet: self.take_packet(connection, *packet),
+                on_message=lambda message: self.take_message(connection, message),
+                on_channel=lambda channel: self.take_channel(connection, channel),
+                on_closed=lambda state: self.transport_closed(connection, state),
             ),
         )
         answer = await connection.answer(offer)
         if self.is_over:
             await connection.close()
             raise Busy("This call has just ended.")
-        old, self._peer = self._peer, connection
+        self.attach(connection)
+        return answer
+
+    def attach(self, transport: Transport) -> None:
+        """From now on `transport` is the publisher; the one before it is closed."""
+        old, self._transport = self._transport, transport
         self._outbox.events_channel = self._outbox.meters_channel = None
         self._last_heard_s = self._loop.time()
         self._close_later(old)
@@ -178,7 +199,11 @@ class Room:
             self._receiver.resume()
             self.session.enter("active", "resumed")
         self._paused_before = False
-        return answer
+
+    def abandon_if_empty(self) -> None:
+        """Close where a publisher was let in and did not come: the session stays publishable."""
+        if self._transport is None:
+            self._abandon_unless_begun()
 
     def end(self, reason: str) -> asyncio.Task[None]:
         """End the call: finals within 1 s, `completed`, then close. Idempotent."""
@@ -233,8 +258,9 @@ class Room:
             undo()
         self._unsubscribe.clear()
         self._outbox.close()
-        if self._peer is not None:
-            await self._peer.close()
+        await self.audience.close()
+        if self._transport is not None:
+            await self._transport.close()
 
     def _abandon_unless_begun(self) -> None:
         """Where nobody ever came through, close: the session can be published to again."""
@@ -243,12 +269,13 @@ class Room:
             self._ending = asyncio.create_task(self._leave(), name=f"leave-{self.session.id}")
             self._on_closed(self)
 
-    # what the peer reports
+    # what the publisher's transport reports; what a replaced one says is not listened to
 
-    def _on_packet(
-        self, peer: Peer, ssrc: int, sequence: int, timestamp: int, payload: bytes
+    def take_packet(
+        self, transport: Transport, ssrc: int, sequence: int, timestamp: int, payload: bytes
     ) -> None:
-        if peer is not self._peer or self.is_over:
+        """One RTP packet's 32-bit `ssrc`, 16-bit `sequence`, 32-bit 48 kHz `timestamp`, Opus."""
+        if transport is not self._transport or self.is_over:
             return
         with self._surviving("packet"):
             self._take_packet(ssrc, sequence, timestamp, payload)
@@ -261,8 +288,9 @@ class Room:
         self._heard()
         self._receiver.push(ssrc, sequence, timestamp, payload)
 
-    def _on_channel(self, peer: Peer, channel: DataChannel) -> None:
-        if peer is not self._peer:
+    def take_channel(self, transport: Transport, channel: DataChannel) -> None:
+        """A channel labelled `events` or `meters`, over which the room sends from now on."""
+        if transport is not self._transport:
             return
         if channel.label == "events":
             self._outbox.events_channel = channel
@@ -270,8 +298,9 @@ class Room:
         elif channel.label == "meters":
             self._outbox.meters_channel = channel
 
-    def _on_message(self, peer: Peer, message: str | bytes) -> None:
-        if peer is not self._peer or self.is_over:
+    def take_message(self, transport: Transport, message: str | bytes) -> None:
+        """A client's command, as it came."""
+        if transport is not self._transport or self.is_over:
             return
         with self._surviving("message"):
             self._take_message(message)
@@ -318,9 +347,10 @@ class Room:
         if self.session.state != "completed":
             self.session.emit(Degraded(what="recording", why=why), TRAINEE)
 
-    def _on_peer_closed(self, peer: Peer, state: str) -> None:
-        if peer is self._peer and not self.is_over:
-            log.info("peer_closed", session=self.session.id, state=state)
+    def transport_closed(self, transport: Transport, state: str) -> None:
+        """The transport is gone for good; `state` says how: closed, failed."""
+        if transport is self._transport and not self.is_over:
+            log.info("transport_closed", session=self.session.id, state=state)
             self._abandon_unless_begun()
             self._interrupt(f"connection_{state}")
 
@@ -350,7 +380,7 @@ class Room:
         state = self.session.state
         silent_s = now_s - self._last_heard_s
         if state == "created":
-            if self._peer is not None and silent_s > CONNECT_WITHIN_S:
+            if self._transport is not None and silent_s > CONNECT_WITHIN_S:
                 self._abandon_unless_begun()
             return
         if state in ("active", "paused"):
@@ -360,7 +390,7 @@ class Room:
             self.end("client_lost")
             return
         elif silent_s > CLOSED_AFTER_S:
-            self._drop_peer()
+            self._drop_transport()
         if self.session.state == "paused" or self._is_mute():
             self._receiver.advance()
         link = self._link.measure(now_s)
@@ -380,13 +410,13 @@ class Room:
         if self.session.enter("interrupted", reason):
             self._interrupted_s = self._loop.time()
 
-    def _drop_peer(self) -> None:
-        peer, self._peer = self._peer, None
-        self._close_later(peer)
+    def _drop_transport(self) -> None:
+        transport, self._transport = self._transport, None
+        self._close_later(transport)
 
-    def _close_later(self, peer: Peer | None) -> None:
-        if peer is not None:
-            task = asyncio.create_task(peer.close(), name=f"close-peer-{self.session.id}")
+    def _close_later(self, transport: Transport | None) -> None:
+        if transport is not None:
+            task = asyncio.create_task(transport.close(), name=f"close-{self.session.id}")
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Coroutine
-from typing import Any, cast
+from typing import Any
 
 from engine.asr.window import Hypothesis, Window
 from engine.journal import Journal, MemoryJournal
 from engine.session import Session, SessionConfig
-from signaling.peer import IceSettings, Peer
+from signaling.peer import IceSettings
 from signaling.recorder import Recorder
 from signaling.room import Beginning, Room, token_digest
 from tests.signaling.packets import Rtp, encode, stream, voice
@@ -91,12 +91,12 @@ class Stage:
 
     def connect(self) -> Connection:
         connection = Connection()
-        self.room._peer = cast(Peer, connection)
+        self.room.attach(connection)
         return connection
 
     def packet(self, packet: Rtp, connection: Connection | None = None) -> None:
-        sender = cast(Peer, connection or self.connection)
-        self.room._on_packet(sender, packet.ssrc, packet.seq, packet.timestamp, packet.payload)
+        sender = connection or self.connection
+        self.room.take_packet(sender, packet.ssrc, packet.seq, packet.timestamp, packet.payload)
 
     async def speak(self, seconds: float) -> None:
         for packet in PACKETS[self.sent : self.sent + int(seconds * 50)]:
@@ -113,7 +113,7 @@ class Stage:
         self.message(json.dumps({"type": kind, **fields}))
 
     def message(self, message: str | bytes) -> None:
-        self.room._on_message(cast(Peer, self.connection), message)
+        self.room.take_message(self.connection, message)
 
     @property
     def states(self) -> list[tuple[str, str | None]]:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import cast
 
 import pytest
 
 from engine.events import Meters
 from signaling.channel import MAX_MESSAGE_BYTES
-from signaling.peer import Peer
 from signaling.recorder import Recorder, Writer
 from signaling.room import (
     CLOSED_AFTER_S,
@@ -197,7 +195,7 @@ def test_a_publisher_that_never_comes_through_frees_the_session() -> None:
 
 def test_a_publisher_whose_connection_fails_at_once_frees_the_session() -> None:
     async def scenario(stage: Stage) -> None:
-        stage.room._on_peer_closed(cast(Peer, stage.connection), "failed")
+        stage.room.transport_closed(stage.connection, "failed")
         await asyncio.sleep(0.1)
         assert stage.closed == ["created"]
 
@@ -207,7 +205,7 @@ def test_a_publisher_whose_connection_fails_at_once_frees_the_session() -> None:
 def test_a_connection_that_closes_interrupts_the_call_at_once() -> None:
     async def scenario(stage: Stage) -> None:
         await stage.speak(1)
-        stage.room._on_peer_closed(cast(Peer, stage.connection), "closed")
+        stage.room.transport_closed(stage.connection, "closed")
         assert stage.states[-1] == ("interrupted", "connection_closed")
 
     on_stage(scenario)
@@ -219,8 +217,8 @@ def test_what_a_replaced_connection_still_sends_is_ignored() -> None:
         old, stage.connection = stage.connection, stage.connect()
         await stage.speak(1)
         stage.packet(PACKETS[500], old)
-        stage.room._on_message(cast(Peer, old), '{"type":"end"}')
-        stage.room._on_peer_closed(cast(Peer, old), "closed")
+        stage.room.take_message(old, '{"type":"end"}')
+        stage.room.transport_closed(old, "closed")
         await asyncio.sleep(0.5)
         assert stage.session.state == "active"
         assert stage.session.t_ms == 2_000
@@ -234,14 +232,14 @@ def test_a_stranger_is_refused(token: str | None) -> None:
         await stage.speak(1)
         with pytest.raises(Busy):
             await stage.room.publish(CHROMIUM, token)
-        assert stage.room._peer is cast(Peer, stage.connection)
+        assert stage.room._transport is stage.connection
 
     on_stage(scenario)
 
 
 def test_a_bad_offer_frees_a_session_that_nobody_holds() -> None:
     async def scenario(stage: Stage) -> None:
-        stage.room._peer = None
+        stage.room._transport = None
         with pytest.raises(BadOffer):
             await stage.room.publish("v=0\r\n", None)
         assert stage.closed == ["created"]
