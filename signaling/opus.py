@@ -18,6 +18,10 @@ RATE = 16_000
 RTP_RATE = 48_000
 MAX_PACKET_RTP = RTP_RATE * 120 // 1000
 """An Opus packet lasts at most 120 ms (RFC 6716, 2.1.4)."""
+MAX_PACKET_BYTES = 1_275
+"""What one frame takes at most (RFC 6716, 3.2.1); `Encoder` makes packets of one frame."""
+_APPLICATION_VOIP, _SET_BITRATE, _SET_COMPLEXITY = 2048, 4002, 4010
+"""From libopus's opus_defines.h."""
 
 
 class OpusError(ValueError):
@@ -40,8 +44,19 @@ def _load() -> ctypes.CDLL:
     lib.opus_decode.argtypes = [pointer, data, integer, pointer, integer, integer]
     lib.opus_decoder_destroy.restype = None
     lib.opus_decoder_destroy.argtypes = [pointer]
+    lib.opus_encoder_create.restype = pointer
+    lib.opus_encoder_create.argtypes = [integer, integer, integer, ctypes.POINTER(integer)]
+    lib.opus_encode.restype = integer
+    lib.opus_encode.argtypes = [pointer, pointer, integer, pointer, integer]
+    # Variadic: what is declared here is the fixed part, the value is passed as a c_int of its own.
+    lib.opus_encoder_ctl.restype = integer
+    lib.opus_encoder_ctl.argtypes = [pointer, integer]
+    lib.opus_encoder_destroy.restype = None
+    lib.opus_encoder_destroy.argtypes = [pointer]
     lib.opus_packet_get_nb_samples.restype = integer
     lib.opus_packet_get_nb_samples.argtypes = [data, integer, integer]
+    lib.opus_packet_get_samples_per_frame.restype = integer
+    lib.opus_packet_get_samples_per_frame.argtypes = [data, integer]
     lib.opus_packet_has_lbrr.restype = integer
     lib.opus_packet_has_lbrr.argtypes = [data, integer]
     lib.opus_strerror.restype = data
@@ -61,6 +76,11 @@ def _checked(code: int) -> int:
 def duration_rtp(payload: bytes) -> int:
     """How long a packet lasts, in 48 kHz RTP ticks. Raises `OpusError` for a malformed packet."""
     return _checked(_lib.opus_packet_get_nb_samples(payload, len(payload), RTP_RATE))
+
+
+def frame_rtp(payload: bytes) -> int:
+    """How long one frame of a packet lasts, in 48 kHz ticks (RFC 6716, 3.1)."""
+    return int(_lib.opus_packet_get_samples_per_frame(payload, RTP_RATE))
 
 
 def holds_fec(payload: bytes) -> bool:
@@ -99,3 +119,36 @@ class Decoder:
         state = getattr(self, "_state", None)
         if state:
             _lib.opus_decoder_destroy(state)
+
+
+class Encoder:
+    """One stream's encoder: mono int16 of `rate` (8, 12, 16, 24 or 48 kHz), 20 ms at a time."""
+
+    def __init__(self, rate: int, bitrate: int = 32_000, complexity: int = 5) -> None:
+        error = ctypes.c_int()
+        self._state = _lib.opus_encoder_create(rate, 1, _APPLICATION_VOIP, ctypes.byref(error))
+        _checked(error.value)
+        self.frame_samples = rate // 50
+        self._packet = ctypes.create_string_buffer(MAX_PACKET_BYTES)
+        self._set(_SET_BITRATE, bitrate)
+        self._set(_SET_COMPLEXITY, complexity)
+
+    def encode(self, pcm: NDArray[np.int16]) -> bytes:
+        """One packet of 20 ms. Raises `ValueError` unless `pcm` is int16 of (frame_samples,)."""
+        if pcm.dtype != np.int16 or pcm.shape != (self.frame_samples,):
+            raise ValueError(
+                f"int16 of ({self.frame_samples},) is encoded, not {pcm.dtype} {pcm.shape}"
+            )
+        pcm = np.ascontiguousarray(pcm)
+        size = _checked(
+            _lib.opus_encode(self._state, pcm.ctypes.data, len(pcm), self._packet, MAX_PACKET_BYTES)
+        )
+        return self._packet.raw[:size]
+
+    def _set(self, request: int, value: int) -> None:
+        _checked(_lib.opus_encoder_ctl(self._state, request, ctypes.c_int(value)))
+
+    def __del__(self) -> None:
+        state = getattr(self, "_state", None)
+        if state:
+            _lib.opus_encoder_destroy(state)

@@ -1,19 +1,35 @@
 """Every private attribute and patch of aiortc and aioice, in one place.
 
 Versions are pinned; `tests/contract/test_stack.py` fails when what is touched here changes shape.
+
+The receive path begins here: `configure` puts a demultiplexer (RFC 7983) below aioice's STUN parser
+and `tap_audio` takes a connection's RTP out of it. A datagram is then decrypted and delivered in
+the callback that received it: no queue, no task, no jitter buffer and no decoder thread in between.
 """
 
 from __future__ import annotations
 
 import asyncio
+import struct
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import aioice.ice
+import aioice.turn
 import aiortc.rtcsctptransport
-from aiortc import RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
-from aiortc.rtcrtpreceiver import StreamStatistics
+import pylibsrtp
+import structlog
+from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
+from aiortc.rtcdtlstransport import State
 from aiortc.rtp import RtpPacket
+
+from signaling.bucket import Bucket
+from signaling.packet import parse
+from signaling.reception import Reception
+
+log = structlog.get_logger(__name__)
 
 AIORTC = "1.16.0"
 AIOICE = "0.13.0"
@@ -27,6 +43,32 @@ MAX_STREAMS = 16
 OnPacket = Callable[[int, int, int, bytes], None]
 """(ssrc, sequence number, RTP timestamp, payload)"""
 
+MAX_DATAGRAM_BYTES = 1_500
+MAX_QUEUED = 256
+"""Datagrams of one connection (DTLS, RTCP, RTP before its keys) that wait for aiortc's own task;
+aioice's queue has no bound. What comes on top is dropped, as a full socket would drop it."""
+PACKETS_PER_S = 600
+"""What one peer may send for long; 2.5 ms packets, Opus's shortest, make 400."""
+PACKETS_AT_ONCE = 1_000
+"""What one peer may send at once: 20 s of 20 ms packets that a stalled network held back."""
+
+STUN_REFUSALS = (
+    ValueError,
+    LookupError,
+    struct.error,
+    AssertionError,
+    asyncio.InvalidStateError,
+)
+"""What aioice raises on its way through a STUN message that is malformed or out of turn."""
+
+MAX_RTP_BYTES = 1_356
+"""What pylibsrtp's buffer of 1500 bytes takes, its longest trailer deducted."""
+MAX_UNSENT_BYTES = 64 * 1024
+"""Packets that the kernel does not take at once wait up to this; what comes on top is dropped."""
+NTP_EPOCH_S = 2_208_988_800
+"""From 1900 to 1970 (RFC 5905, 6)."""
+
+_TAP = "_forecourt_tap"
 _host_addresses = aioice.ice.get_host_addresses
 
 
@@ -40,53 +82,279 @@ def use_loopback(enabled: bool) -> None:
 
 
 def configure() -> None:
-    """Set the process-wide constants. Call once, before the first connection."""
+    """Set the process-wide constants and hooks. Call before the first connection; idempotent."""
     constants: Any = aiortc.rtcsctptransport
     constants.SCTP_RTO_MIN = SCTP_RTO_MIN_S
+    protocol: Any = aioice.ice.StunProtocol
+    if protocol.datagram_received is not _demultiplex:
+        protocol.datagram_received = _demultiplex
+
+
+_datagram_received: Any = aioice.ice.StunProtocol.datagram_received
+
+
+def _demultiplex(protocol: Any, data: bytes, address: tuple[Any, ...]) -> None:
+    """Take the place of aioice's `StunProtocol.datagram_received` (RFC 7983, 7).
+
+    Whatever a stranger sends must neither raise here nor wait without bound.
+    """
+    connection = protocol.receiver
+    size = len(data)
+    if size == 0 or size > MAX_DATAGRAM_BYTES:
+        refused.sizes += 1
+    elif data[0] < 4:
+        try:
+            _datagram_received(protocol, data, address)
+        except STUN_REFUSALS as error:
+            refused.stun += 1
+            log.debug("stun_refused", error=repr(error))
+    else:
+        tap: _Tap | None = getattr(connection, _TAP, None)
+        if 127 < data[0] < 192:
+            if tap is not None and not _is_rtcp(data):
+                tap.take(data)
+                return
+        elif not 19 < data[0] < 64:
+            refused.unknown += 1
+            return
+        if connection._queue.qsize() < MAX_QUEUED:
+            connection.data_received(data, protocol.local_candidate.component)
+        else:
+            refused.queued += 1
+
+
+def _is_rtcp(data: bytes) -> bool:
+    # RFC 5761, 4: an RTP payload type with its marker bit never falls into 192-223
+    return len(data) < 2 or 192 <= data[1] <= 223
+
+
+@dataclass(slots=True)
+class Refused:
+    """Datagrams that this process did not take, by reason, since it began."""
+
+    sizes: int = 0
+    stun: int = 0
+    unknown: int = 0
+    queued: int = 0
+    flooded: int = 0
+    unauthenticated: int = 0
+    malformed: int = 0
+    rtcp: int = 0
+
+
+refused = Refused()
+
+
+class _Tap:
+    """Decrypts, parses and delivers one connection's RTP in the callback that received it."""
+
+    __slots__ = ("_bucket", "_dtls", "_faults", "_on_packet", "_payload_types", "_receptions")
+
+    def __init__(
+        self, dtls: Any, on_packet: OnPacket, receptions: dict[int, Reception], types: set[int]
+    ) -> None:
+        self._dtls = dtls
+        self._on_packet = on_packet
+        self._receptions = receptions
+        self._payload_types = types
+        self._bucket = Bucket(PACKETS_PER_S, PACKETS_AT_ONCE)
+        self._faults = 0
+
+    def take(self, data: bytes) -> None:
+        """An encrypted RTP packet, as it came."""
+        now_s = time.monotonic()
+        if not self._bucket.take(now_s):
+            refused.flooded += 1
+            return
+        try:
+            plain = self._dtls._rx_srtp.unprotect(data)
+        except (pylibsrtp.Error, ValueError):
+            # a forgery, a replay, or longer than libsrtp's buffer
+            refused.unauthenticated += 1
+            return
+        try:
+            packet = parse(plain)
+        except (ValueError, struct.error):
+            refused.malformed += 1
+            return
+        self.deliver(*packet, now_s)
+
+    def deliver(
+        self,
+        payload_type: int,
+        sequence: int,
+        timestamp: int,
+        ssrc: int,
+        payload: bytes,
+        arrival_s: float,
+    ) -> None:
+        if payload_type not in self._payload_types:
+            refused.malformed += 1
+            return
+        reception = self._receptions.get(ssrc)
+        if reception is None:
+            reception = self._admit(ssrc, sequence)
+        reception.push(sequence, timestamp, arrival_s)
+        if not payload:
+            return
+        try:
+            self._on_packet(ssrc, sequence, timestamp, payload)
+        except Exception:
+            self._faults += 1
+            if self._faults in (1, 10, 100, 1_000, 10_000):
+                log.exception("packet_fault", n=self._faults)
+
+    def _admit(self, ssrc: int, sequence: int) -> Reception:
+        router = self._dtls._rtp_router
+        if len(self._receptions) >= MAX_STREAMS:
+            oldest = next(iter(self._receptions))
+            del self._receptions[oldest]
+            router.ssrc_table.pop(oldest, None)
+        # So that this SSRC's sender reports find the receiver: its reports then tell the delay.
+        (receiver,) = router.receivers
+        router.ssrc_table[ssrc] = receiver
+        reception = self._receptions[ssrc] = Reception(sequence)
+        return reception
 
 
 def tap_audio(receiver: RTCRtpReceiver, on_packet: OnPacket) -> None:
-    """Deliver `receiver`'s RTP packets to `on_packet`: no jitter buffer, no decoder thread.
+    """Deliver `receiver`'s RTP packets to `on_packet` in the callback that received them.
 
-    RTCP stays aiortc's, fed with the same statistics, so receiver reports are right. Call between
-    `setRemoteDescription` and `setLocalDescription`.
+    RTCP stays aiortc's, fed with `Reception`. Call between `setRemoteDescription` and
+    `setLocalDescription`; needs `configure`.
     """
     # name-mangled privates of RTCRtpReceiver
     inner: Any = receiver
     prefix = "_RTCRtpReceiver__"
+    tap: _Tap | None = None
 
     async def receive(parameters: Any) -> None:
+        nonlocal tap
         if getattr(inner, prefix + "started"):
             return
         codecs = getattr(inner, prefix + "codecs")
         for codec in parameters.codecs:
             codecs[codec.payloadType] = codec
-        getattr(inner, prefix + "transport")._register_rtp_receiver(inner, parameters)
+        dtls = getattr(inner, prefix + "transport")
+        dtls._register_rtp_receiver(inner, parameters)
+        types = {number for number, codec in codecs.items() if codec.name.lower() == "opus"}
+        tap = _Tap(dtls, on_packet, getattr(inner, prefix + "remote_streams"), types)
+        setattr(dtls.transport._connection, _TAP, tap)
+        _guard_rtcp(dtls)
         setattr(inner, prefix + "rtcp_task", asyncio.ensure_future(inner._run_rtcp()))
         setattr(inner, prefix + "started", True)
 
     async def handle(packet: RtpPacket, arrival_time_ms: int) -> None:
-        codec = getattr(inner, prefix + "codecs").get(packet.payload_type)
-        if codec is None or codec.name.lower() != "opus":
-            return
-        streams = getattr(inner, prefix + "remote_streams")
-        statistics = streams.get(packet.ssrc)
-        if statistics is None:
-            if len(streams) >= MAX_STREAMS:
-                del streams[next(iter(streams))]
-            statistics = streams[packet.ssrc] = StreamStatistics(codec.clockRate)
-        statistics.add(packet)
-        if packet.payload:
-            on_packet(packet.ssrc, packet.sequence_number, packet.timestamp, packet.payload)
+        # what was queued before the tap was there
+        if tap is not None:
+            head = packet.payload_type, packet.sequence_number, packet.timestamp, packet.ssrc
+            tap.deliver(*head, packet.payload, time.monotonic())
 
     inner.receive = receive
     inner._handle_rtp_packet = handle
+
+
+def _guard_rtcp(dtls: Any) -> None:
+    """A report that aiortc cannot read must not end the connection."""
+    handle = dtls._handle_rtcp_data
+
+    async def guarded(data: bytes) -> None:
+        try:
+            await handle(data)
+        except (LookupError, ValueError, struct.error) as error:
+            refused.rtcp += 1
+            log.debug("rtcp_refused", error=repr(error))
+
+    dtls._handle_rtcp_data = guarded
 
 
 def keep_only_opus(transceiver: RTCRtpTransceiver) -> None:
     """Answer with Opus alone, whatever else the offer and aiortc have in common."""
     inner: Any = transceiver
     inner._codecs = [c for c in inner._codecs if c.mimeType.lower() == "audio/opus"]
+
+
+class RtpSender:
+    """Sends RTP packets made elsewhere, at once: no encoder, no task, no `await` for a packet.
+
+    aiortc's own sender lends its SSRC and its RTCP: sender reports begin with the first packet and
+    count what went out; `on_rtcp` is called with every report of the receiver. Make it between
+    `setRemoteDescription` and `setLocalDescription`. `payload_type` is None until it connects.
+    """
+
+    __slots__ = ("_inner", "_path", "payload_type", "ssrc")
+
+    def __init__(self, sender: RTCRtpSender, on_rtcp: Callable[[], None]) -> None:
+        inner: Any = sender
+        self.ssrc: int = inner._ssrc
+        self.payload_type: int | None = None
+        self._inner = inner
+        self._path: tuple[Any, Any, Callable[[], int]] | None = None
+        handle = inner._handle_rtcp_packet
+
+        async def heard(packet: Any) -> None:
+            on_rtcp()
+            await handle(packet)
+
+        inner.send = self._connected
+        inner._handle_rtcp_packet = heard
+
+    async def _connected(self, parameters: Any) -> None:
+        """Takes the place of `RTCRtpSender.send`, which would start an encoder's loop."""
+        if self.payload_type is None:
+            dtls = self._inner.transport
+            dtls._register_rtp_sender(self._inner, parameters)
+            _guard_rtcp(dtls)
+            self._set("cname", parameters.rtcp.cname)
+            self.payload_type = parameters.codecs[0].payloadType
+
+    def send(self, packet: bytes) -> bool:
+        """Encrypt and send a whole RTP packet. False: no connection (any more), or no room."""
+        dtls = self._inner.transport
+        if dtls._state is not State.CONNECTED or len(packet) > MAX_RTP_BYTES:
+            return False
+        pair = dtls.transport._connection._nominated.get(1)
+        if pair is None:
+            return False
+        if self._path is None or self._path[0] is not pair:
+            self._path = (pair, pair.protocol.transport, _backlog(pair.protocol.transport))
+        _, socket, unsent_bytes = self._path
+        if socket.is_closing() or unsent_bytes() > MAX_UNSENT_BYTES:
+            return False
+        socket.sendto(dtls._tx_srtp.protect(packet), pair.remote_addr)
+        self._count(packet)
+        return True
+
+    def _count(self, packet: bytes) -> None:
+        # the pair of times and the counts of a sender report (RFC 3550, 6.4.1)
+        inner = self._inner
+        inner._RTCRtpSender__ntp_timestamp = int((time.time() + NTP_EPOCH_S) * 0x1_0000_0000)
+        inner._RTCRtpSender__rtp_timestamp = int.from_bytes(packet[4:8], "big")
+        inner._RTCRtpSender__octet_count += len(packet) - 12
+        inner._RTCRtpSender__packet_count += 1
+        if not inner._RTCRtpSender__started:
+            self._start_reports()
+
+    def _start_reports(self) -> None:
+        # `stop` waits for both loops; the one that would encode has ended before it began
+        inner = self._inner
+        for name in ("rtp_started", "rtp_exited"):
+            getattr(inner, "_RTCRtpSender__" + name).set()
+        self._set("rtp_task", asyncio.get_running_loop().create_future())
+        self._set("rtcp_task", asyncio.ensure_future(inner._run_rtcp()))
+        self._set("started", True)
+
+    def _set(self, name: str, value: Any) -> None:
+        setattr(self._inner, "_RTCRtpSender__" + name, value)
+
+
+def _backlog(socket: Any) -> Callable[[], int]:
+    """How many bytes wait in a datagram transport, a TURN allocation's among them."""
+    if isinstance(socket, aioice.turn.TurnTransport):
+        tasks: Any = socket._TurnTransport__send_tasks  # type: ignore[attr-defined]
+        return lambda: MAX_RTP_BYTES * len(tasks)
+    unsent: Callable[[], int] = socket.get_write_buffer_size
+    return unsent
 
 
 def on_rtp_sent(sender: RTCRtpSender, sent: Callable[[int, int], None]) -> None:
@@ -100,3 +368,25 @@ def on_rtp_sent(sender: RTCRtpSender, sent: Callable[[int, int], None]) -> None:
         await send(data)
 
     transport._send_rtp = stamped
+
+
+def srtp_sender(pc: RTCPeerConnection) -> Callable[[bytes], None]:
+    """A function that protects a plain RTP packet with `pc`'s own session and sends it at once.
+
+    For load generators: no task and no queue lies between the call and the socket. `pc` has one
+    sending transceiver. Raises `ConnectionError` before `pc` is connected.
+    """
+    transport: Any = pc.getSenders()[0].transport
+    pair = transport.transport._connection._nominated.get(1)
+    if transport._tx_srtp is None or pair is None:
+        raise ConnectionError("This connection is not connected.")
+    protect, sendto, address = (
+        transport._tx_srtp.protect,
+        pair.protocol.transport.sendto,
+        pair.remote_addr,
+    )
+
+    def send(packet: bytes) -> None:
+        sendto(protect(packet), address)
+
+    return send
