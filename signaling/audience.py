@@ -5,6 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
+import structlog
+
+log = structlog.get_logger(__name__)
+
 MAX_GUESTS = 200
 """Listeners of one call; one more is refused."""
 
@@ -24,9 +28,11 @@ class Full(RuntimeError):
 
 
 class Audience:
-    """The listeners of one call."""
+    """The listeners of one call, at most `limit`."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = MAX_GUESTS) -> None:
+        self.limit = limit
+        self.faults = 0
         self._guests: list[Guest] = []
 
     def __len__(self) -> int:
@@ -34,8 +40,8 @@ class Audience:
 
     def join(self, guest: Guest) -> None:
         """Send `guest` every packet from now on. Raises `Full`."""
-        if len(self._guests) >= MAX_GUESTS:
-            raise Full(f"{MAX_GUESTS} people listen already; no more can.")
+        if len(self._guests) >= self.limit:
+            raise Full(f"{self.limit} people listen already; no more can.")
         self._guests.append(guest)
 
     def leave(self, guest: Guest) -> None:
@@ -44,7 +50,13 @@ class Audience:
 
     def packet(self, start_rtp: int, payload: bytes) -> None:
         for guest in self._guests:
-            guest.packet(start_rtp, payload)
+            try:
+                guest.packet(start_rtp, payload)
+            except Exception:
+                # One listener's fault must not take the packet from the others, or from the call.
+                self.faults += 1
+                if self.faults in (1, 10, 100, 1_000, 10_000):
+                    log.exception("guest_fault", n=self.faults)
 
     async def close(self) -> None:
         """The call is over: let everybody go."""

@@ -7,17 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
-from aiortc import (
-    RTCConfiguration,
-    RTCDataChannel,
-    RTCIceServer,
-    RTCPeerConnection,
-    RTCSessionDescription,
-)
+from aiortc import RTCDataChannel, RTCPeerConnection, RTCSessionDescription
 from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateError, OperationError
 
 from signaling import stack
-from signaling.sdp import CANNOT_READ, BadOffer, checked_offer, finished_answer
+from signaling.ice import IceSettings
+from signaling.sdp import CANDIDATE, CANNOT_READ, BadOffer, checked_offer, finished_answer
+from signaling.trickle import Trickle
 
 log = structlog.get_logger(__name__)
 
@@ -26,11 +22,8 @@ CLOSED_WITHIN_S = 5.0
 REFUSALS = (InternalError, InvalidAccessError, InvalidStateError, OperationError)
 
 
-@dataclass(frozen=True, slots=True)
-class IceSettings:
-    """`servers` are STUN/TURN addresses; empty means host candidates only."""
-
-    servers: tuple[str, ...] = ()
+class NoAddress(RuntimeError):
+    """There is nothing to put into the answer where the client could send to."""
 
 
 @dataclass(slots=True)
@@ -44,19 +37,24 @@ class PeerEvents:
 
 
 class Peer:
-    """Accepts one offer. `close()` is safe to call at any time, more than once."""
+    """Accepts one offer, then its candidates. `close()` is safe at any time, more than once.
 
-    def __init__(self, ice: IceSettings, events: PeerEvents) -> None:
-        servers = [RTCIceServer(urls=url) for url in ice.servers]
-        self._pc = RTCPeerConnection(RTCConfiguration(iceServers=servers))
+    `user` names the session in TURN credentials.
+    """
+
+    def __init__(self, ice: IceSettings, events: PeerEvents, user: str = "node") -> None:
+        self._ice = ice
+        self._pc = RTCPeerConnection(ice.configuration(user))
+        self._trickle: Trickle | None = None
         self._events = events
         self._closed = False
         self._pc.on("datachannel", self._on_channel)
         self._pc.on("connectionstatechange", self._on_state)
 
     async def answer(self, offer: str) -> str:
-        """The answer to `offer` (SDP both). Raises `BadOffer`."""
-        offer = checked_offer(offer)
+        """The answer to `offer` (SDP both). Raises `BadOffer` and `NoAddress`."""
+        offer = self._checked(offer)
+        self._trickle = Trickle(offer, self._ice.reach)
         try:
             return await asyncio.wait_for(self._negotiate(offer), ANSWER_WITHIN_S)
         except TimeoutError as error:
@@ -72,15 +70,38 @@ class Peer:
             await self.close()
             raise
 
+    def _checked(self, offer: str) -> str:
+        return checked_offer(offer, reach=self._ice.reach)
+
+    async def add_candidates(self, fragment: str) -> None:
+        """Take what a client trickles (RFC 8840) after its offer has been answered.
+
+        Raises `signaling.trickle`'s `BadFragment` and `RestartRefused`; the connection goes on.
+        """
+        assert self._trickle is not None
+        for candidate in self._trickle.take(fragment):
+            await self._pc.addIceCandidate(candidate)
+
     async def _negotiate(self, offer: str) -> str:
         pc = self._pc
         await pc.setRemoteDescription(RTCSessionDescription(sdp=offer, type="offer"))
+        stack.limit_learned(pc)
         for transceiver in pc.getTransceivers():
             transceiver.direction = "recvonly"
             stack.tap_audio(transceiver.receiver, self._events.on_packet)
             stack.keep_only_opus(transceiver)
         await pc.setLocalDescription(await pc.createAnswer())
-        return finished_answer(pc.localDescription.sdp)
+        return self._finished()
+
+    def _finished(self) -> str:
+        """The answer, once it is the local description."""
+        answer: str = self._pc.localDescription.sdp
+        if CANDIDATE not in answer:
+            raise NoAddress(
+                "This node has no address to receive sound at: it has no network, "
+                "or its relay (TURN server) does not answer."
+            )
+        return finished_answer(answer)
 
     async def close(self) -> None:
         if self._closed:

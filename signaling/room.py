@@ -23,7 +23,8 @@ from engine.session import Session
 from signaling.audience import Audience
 from signaling.channel import BadMessage, DataChannel, Outbox, parse_command
 from signaling.link import LinkMeter
-from signaling.peer import IceSettings, Peer, PeerEvents
+from signaling.ice import IceSettings
+from signaling.peer import Peer, PeerEvents
 from signaling.recorder import Recorder
 from signaling.rtp import Receiver
 
@@ -181,6 +182,7 @@ class Room:
                 on_channel=lambda channel: self.take_channel(connection, channel),
                 on_closed=lambda state: self.transport_closed(connection, state),
             ),
+            self.session.id,
         )
         answer = await connection.answer(offer)
         if self.is_over:
@@ -188,6 +190,15 @@ class Room:
             raise Busy("This call has just ended.")
         self.attach(connection)
         return answer
+
+    async def trickle(self, fragment: str) -> None:
+        """Hand candidates (RFC 8840) to the publisher's peer connection.
+
+        Raises `LookupError` where there is none, `BadFragment` and `RestartRefused` as it does.
+        """
+        if self.is_over or not isinstance(self._transport, Peer):
+            raise LookupError("no peer connection publishes here")
+        await self._transport.add_candidates(fragment)
 
     def attach(self, transport: Transport) -> None:
         """From now on `transport` is the publisher; the one before it is closed."""
@@ -310,11 +321,22 @@ class Room:
         try:
             command = parse_command(message)
         except BadMessage as error:
-            self.session.malformed_commands += 1
-            self.session.emit(Error(code="bad_message", detail=str(error)))
+            self._refuse(str(error))
             return
         if command is not None and command.type != "ping":
             self._obey(command)
+
+    def refuse_message(self, transport: Transport, why: str) -> None:
+        """A message that its transport could not read: counted, and the client is told."""
+        if transport is not self._transport or self.is_over:
+            return
+        with self._surviving("message"):
+            self._heard()
+            self._refuse(why)
+
+    def _refuse(self, why: str) -> None:
+        self.session.malformed_commands += 1
+        self.session.emit(Error(code="bad_message", detail=why))
 
     def _obey(self, command: Command) -> None:
         self.session.command(command, TRAINEE)
@@ -393,9 +415,8 @@ class Room:
             self._drop_transport()
         if self.session.state == "paused" or self._is_mute():
             self._receiver.advance()
-        link = self._link.measure(now_s)
-        if link is not None:
-            self.session.set_link(TRAINEE, link)
+        if self._link.measure(now_s):
+            self.session.set_link(TRAINEE, self._link.link)
 
     def _is_mute(self) -> bool:
         """Whether the client is there, but sends no audio: an unplugged microphone."""

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 
+from aiortc import RTCIceCandidate
 from aiortc.rtcdtlstransport import X509_DIGEST_ALGORITHMS
-from aiortc.sdp import MediaDescription, SessionDescription
+from aiortc.sdp import MediaDescription, SessionDescription, candidate_from_sdp
+
+from signaling.ice import Reach, is_target
 
 MAX_OFFER_BYTES = 64 * 1024
 MAX_CANDIDATES = 20
+"""Remote candidates of one connection, offered and trickled; those beyond are not used."""
+CANDIDATE = "a=candidate:"
+END_OF_CANDIDATES = "a=end-of-candidates"
 
 _OPUS = re.compile(r"^a=rtpmap:(\d+) opus/48000/2\r?$", re.IGNORECASE | re.MULTILINE)
 OPUS_PARAMETERS = "minptime=10;useinbandfec=1;usedtx=0;stereo=0"
@@ -25,16 +30,23 @@ CANNOT_READ = (
 """What aiortc raises on its way through a description that it does not understand."""
 
 
+PUBLISHING = ("sendonly", "sendrecv")
+LISTENING = ("recvonly", "sendrecv")
+
+
 class BadOffer(ValueError):
     """The offer cannot be used; the message says what was wrong and what is expected."""
 
 
-def checked_offer(sdp: str) -> str:
+def checked_offer(
+    sdp: str, directions: tuple[str, ...] = PUBLISHING, *, reach: Reach = "private"
+) -> str:
     """The offer to hand to aiortc: one Opus audio section and at most one of data channels.
 
-    Candidates that are names, `.local` (mDNS) above all, are dropped, as resolving them stalls the
-    answer by a second; where that leaves none, `a=end-of-candidates` goes too, or ICE would fail at
-    once instead of learning the peer's address from its checks. Raises `BadOffer`.
+    Candidates that cannot be used or are outside `reach` are dropped; names are among them,
+    `.local` (mDNS) above all, as resolving them stalls the answer by a second. Where that leaves
+    none, `a=end-of-candidates` goes too, or ICE would fail at once instead of learning the peer's
+    address from its checks. Raises `BadOffer`.
     """
     not_sdp = BadOffer("The body is not a session description (SDP, RFC 8866).")
     if not sdp.startswith("v=0"):
@@ -51,8 +63,10 @@ def checked_offer(sdp: str) -> str:
         )
     if len(channels) > 1 or len(description.media) > 1 + len(channels):
         raise BadOffer("Offer one audio section and at most one of data channels, nothing else.")
-    if audio[0].direction not in ("sendonly", "sendrecv"):
-        raise BadOffer("The audio section does not send: it must be sendonly or sendrecv.")
+    if audio[0].direction not in directions:
+        does_not = "send" if directions == PUBLISHING else "receive"
+        expected = " or ".join(directions)
+        raise BadOffer(f"The audio section does not {does_not}: it must be {expected}.")
     if not any(codec.mimeType.lower() == "audio/opus" for codec in audio[0].rtp.codecs):
         raise BadOffer("The audio section does not offer Opus (opus/48000/2).")
     for media in description.media:
@@ -60,7 +74,7 @@ def checked_offer(sdp: str) -> str:
     if channels and channels[0].profile != "DTLS/SCTP" and channels[0].sctp_port is None:
         raise BadOffer("The section of data channels has no a=sctp-port.")
     _check_bundle(description)
-    return _with_addresses_only(sdp)
+    return _with_addresses_only(sdp, reach)
 
 
 def _check_transport(media: MediaDescription) -> None:
@@ -82,29 +96,40 @@ def _check_bundle(description: SessionDescription) -> None:
             raise BadOffer("a=group:BUNDLE names a section that the offer does not have.")
 
 
-def _with_addresses_only(sdp: str) -> str:
-    lines = sdp.replace("\r\n", "\n").split("\n")
+def _with_addresses_only(sdp: str, reach: Reach) -> str:
     kept: list[str] = []
     candidates = 0
-    for line in lines:
-        if line.startswith("a=candidate:"):
-            if candidates >= MAX_CANDIDATES or not _is_usable(line):
+    # The same line ends as aiortc's parser knows, or a candidate could hide behind another.
+    for line in sdp.splitlines():
+        if line.startswith(CANDIDATE):
+            if candidates >= MAX_CANDIDATES or not is_usable(candidate_of(line), reach):
                 continue
             candidates += 1
         kept.append(line)
     if candidates == 0:
-        kept = [line for line in kept if line != "a=end-of-candidates"]
-    return "\r\n".join(kept)
+        kept = [line for line in kept if not line.startswith(END_OF_CANDIDATES)]
+    return "".join(f"{line}\r\n" for line in kept)
 
 
-def _is_usable(candidate: str) -> bool:
-    """Whether the candidate has an address, not a name, and a port (RFC 8839, 5.1)."""
-    fields = candidate.split()
+def candidate_of(line: str) -> RTCIceCandidate | None:
+    """The candidate of an `a=candidate:` line (RFC 8839, 5.1); None where it is not one."""
     try:
-        ipaddress.ip_address(fields[4])
-        return 0 < int(fields[5]) < 65_536
-    except (IndexError, ValueError):
-        return False
+        return candidate_from_sdp(line.removeprefix(CANDIDATE))
+    except CANNOT_READ:
+        return None
+
+
+def is_usable(candidate: RTCIceCandidate | None, reach: Reach) -> bool:
+    """Whether checks can and may go there: UDP, RTP and RTCP together, an address and a port."""
+    return (
+        candidate is not None
+        and candidate.protocol.lower() == "udp"
+        and candidate.component == 1
+        and candidate.type in ("host", "srflx", "relay")
+        and 0 < candidate.port < 65_536
+        and 0 < candidate.priority < 2**31
+        and is_target(candidate.ip, reach)
+    )
 
 
 def finished_answer(sdp: str) -> str:

@@ -22,9 +22,10 @@ import aiortc.rtcsctptransport
 import pylibsrtp
 import structlog
 from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
-from aiortc.rtcdtlstransport import State
+from aiortc.rtcdtlstransport import RTCDtlsParameters, State
 from aiortc.rtp import RtpPacket
 
+from signaling import gnutls
 from signaling.bucket import Bucket
 from signaling.packet import parse
 from signaling.reception import Reception
@@ -60,6 +61,9 @@ STUN_REFUSALS = (
     asyncio.InvalidStateError,
 )
 """What aioice raises on its way through a STUN message that is malformed or out of turn."""
+
+MAX_LEARNED = 20
+"""Addresses of one peer that its checks may teach, beside the candidates it names."""
 
 MAX_RTP_BYTES = 1_356
 """What pylibsrtp's buffer of 1500 bytes takes, its longest trailer deducted."""
@@ -252,6 +256,33 @@ def tap_audio(receiver: RTCRtpReceiver, on_packet: OnPacket) -> None:
 
     inner.receive = receive
     inner._handle_rtp_packet = handle
+    _shake_hands_by_gnutls(inner.transport)
+
+
+def _shake_hands_by_gnutls(transport: Any) -> None:
+    """Give DTLS to GnuTLS where the offer fixes its own role, as FFmpeg's does (`gnutls.py`).
+
+    An offer should leave the role open (`a=setup:actpass`: RFC 8842, 5.2), and browsers do. The
+    certificate, which is what OpenSSL minds, is not known before the handshake. `a=fingerprint` is
+    compared by aiortc as ever, after the handshake and before there are SRTP keys.
+    """
+    start = transport.start
+
+    async def started(remote: RTCDtlsParameters) -> None:
+        if remote.role != "auto":
+            if gnutls.is_available():
+                transport._do_handshake = by_gnutls
+            else:
+                log.warning("gnutls_missing", consequence="FFmpeg needs a P-256 certificate")
+        await start(remote)
+
+    async def by_gnutls() -> None:
+        mine = transport._RTCDtlsTransport__local_certificate
+        is_server = transport._role == "server"
+        transport._ssl = gnutls.Connection(mine._key, mine._cert, is_server=is_server)
+        await type(transport)._do_handshake(transport)
+
+    transport.start = started
 
 
 def _guard_rtcp(dtls: Any) -> None:
@@ -268,10 +299,38 @@ def _guard_rtcp(dtls: Any) -> None:
     dtls._handle_rtcp_data = guarded
 
 
+def limit_learned(pc: RTCPeerConnection) -> None:
+    """Let checks teach each of `pc`'s ICE transports at most `MAX_LEARNED` addresses.
+
+    A client can sign checks that seem to come from anywhere; aioice answers each such address with
+    up to seven checks of its own. Call after `setRemoteDescription`.
+    """
+    inner: Any = pc
+    for transport in inner._RTCPeerConnection__iceTransports:
+        _limit_learned(transport._connection)
+
+
+def _limit_learned(connection: Any) -> None:
+    check_incoming = connection.check_incoming
+
+    def check(message: Any, address: tuple[str, int], protocol: Any) -> None:
+        known = {(c.host, c.port): c.type for c in connection._remote_candidates}
+        if address in known or list(known.values()).count("prflx") < MAX_LEARNED:
+            check_incoming(message, address, protocol)
+
+    connection.check_incoming = check
+
+
 def keep_only_opus(transceiver: RTCRtpTransceiver) -> None:
     """Answer with Opus alone, whatever else the offer and aiortc have in common."""
     inner: Any = transceiver
     inner._codecs = [c for c in inner._codecs if c.mimeType.lower() == "audio/opus"]
+
+
+def drop_header_extensions(transceiver: RTCRtpTransceiver) -> None:
+    """Answer without RTP header extensions: what is sent carries none."""
+    inner: Any = transceiver
+    inner._headerExtensions = []
 
 
 class RtpSender:
@@ -368,25 +427,3 @@ def on_rtp_sent(sender: RTCRtpSender, sent: Callable[[int, int], None]) -> None:
         await send(data)
 
     transport._send_rtp = stamped
-
-
-def srtp_sender(pc: RTCPeerConnection) -> Callable[[bytes], None]:
-    """A function that protects a plain RTP packet with `pc`'s own session and sends it at once.
-
-    For load generators: no task and no queue lies between the call and the socket. `pc` has one
-    sending transceiver. Raises `ConnectionError` before `pc` is connected.
-    """
-    transport: Any = pc.getSenders()[0].transport
-    pair = transport.transport._connection._nominated.get(1)
-    if transport._tx_srtp is None or pair is None:
-        raise ConnectionError("This connection is not connected.")
-    protect, sendto, address = (
-        transport._tx_srtp.protect,
-        pair.protocol.transport.sendto,
-        pair.remote_addr,
-    )
-
-    def send(packet: bytes) -> None:
-        sendto(protect(packet), address)
-
-    return send

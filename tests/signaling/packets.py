@@ -24,7 +24,7 @@ class Rtp:
     payload: bytes
 
 
-def encode(pcm: NDArray[np.int16], *, frame_ms: int = 20, fec: bool = True) -> list[bytes]:
+def encode(pcm: NDArray[np.int16], *, frame_ms: float = 20, fec: bool = True) -> list[bytes]:
     """48 kHz mono `pcm` as Opus packets of `frame_ms`, with or without a copy of the one before."""
     codec = av.CodecContext.create("libopus", "w")
     codec.sample_rate = RATE
@@ -38,7 +38,7 @@ def encode(pcm: NDArray[np.int16], *, frame_ms: int = 20, fec: bool = True) -> l
         "fec": str(int(fec)),
         "packet_loss": "25" if fec else "0",
     }
-    size = RATE * frame_ms // 1000
+    size = int(RATE * frame_ms / 1000)
     packets: list[bytes] = []
     for at in range(0, len(pcm) // size * size, size):
         frame = av.AudioFrame.from_ndarray(pcm[None, at : at + size], format="s16", layout="mono")
@@ -61,13 +61,13 @@ def voice(seconds: float, seed: int = 1) -> NDArray[np.int16]:
 def stream(
     payloads: list[bytes],
     *,
-    frame_ms: int = 20,
+    frame_ms: float = 20,
     first_seq: int = 1_000,
     first_timestamp: int = 50_000,
     ssrc: int = SSRC,
 ) -> list[Rtp]:
     """Number `payloads` as a sender does, wrapping at 16 and 32 bits."""
-    step = RATE * frame_ms // 1000
+    step = int(RATE * frame_ms / 1000)
     return [
         Rtp(ssrc, (first_seq + i) & 0xFFFF, (first_timestamp + i * step) & 0xFFFFFFFF, payload)
         for i, payload in enumerate(payloads)

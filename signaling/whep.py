@@ -1,0 +1,249 @@
+"""WHEP (draft-ietf-wish-whep): a listener of a call, to whom its packets go as they came.
+
+Nothing is decoded or encoded: a packet gets an RTP header of the listener's own stream, is
+encrypted with the listener's keys and leaves in the callback in which the trainee's packet was
+played.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import struct
+from collections.abc import Callable
+
+import structlog
+from aiortc import RTCPeerConnection, RTCSessionDescription
+
+from engine.clock import RTP_RATE
+from engine.session import Session
+from signaling import opus, stack
+from signaling.audience import Audience
+from signaling.channel import BadMessage, DataChannel, Outbox, parse_command
+from signaling.ice import IceSettings
+from signaling.peer import Peer, PeerEvents
+from signaling.sdp import LISTENING, checked_offer
+
+log = structlog.get_logger(__name__)
+
+MAX_LOST_RTP = RTP_RATE // 2
+"""A longer hole in session time is a pause, not a loss; it takes no sequence numbers."""
+MAX_DTX_BYTES = 2
+"""An Opus packet this short announces that nothing follows while there is silence (RFC 7587, 3.1.3:
+the encoder's discontinuous transmission)."""
+CONNECT_WITHIN_S = 30.0
+SILENT_AFTER_S = 10.0
+"""A listener with an events channel that has not been heard for this long is let go."""
+TICK_S = 1.0
+FAREWELL_S = 0.3
+"""How long the last events get to leave before the connection closes."""
+
+_HEADER = struct.Struct("!BBHLL")
+
+
+class Numbering:
+    """Numbers packets on session time as one RTP stream (RFC 3550, 5.1; RFC 7587, 4.1).
+
+    What the trainee's network lost stays visible: for each packet that is missing a sequence
+    number is left out, so that the listener's own decoder recovers or conceals it and reports it.
+    What was never sent (a pause, silence under DTX) takes no number; the packet behind it has the
+    marker bit (RFC 3551, 4.1).
+    """
+
+    def __init__(self) -> None:
+        # In the lower half: SRTP's index must not wrap before the listener is in step with it.
+        self._sequence = secrets.randbelow(0x8000)
+        self._offset_rtp = secrets.randbits(32)
+        self._end_rtp: int | None = None
+        self._duration_rtp = 0
+        self._was_dtx = False
+
+    def push(self, start_rtp: int, payload: bytes) -> tuple[int, int, bool]:
+        """(16-bit sequence number, 32-bit timestamp, marker) of the packet at `start_rtp`.
+
+        Raises `OpusError` for a payload that is not Opus.
+        """
+        duration_rtp = opus.duration_rtp(payload)
+        marker = True
+        if self._end_rtp is not None:
+            hole_rtp = start_rtp - self._end_rtp
+            is_pause = hole_rtp > MAX_LOST_RTP
+            marker = hole_rtp > 0 and (is_pause or self._was_dtx)
+            lost = 0
+            if hole_rtp > 0 and not marker:
+                lost = (hole_rtp + self._duration_rtp // 2) // self._duration_rtp
+            self._sequence = (self._sequence + 1 + lost) & 0xFFFF
+        self._end_rtp = start_rtp + duration_rtp
+        self._duration_rtp = duration_rtp
+        self._was_dtx = len(payload) <= MAX_DTX_BYTES
+        return self._sequence, (start_rtp + self._offset_rtp) & 0xFFFFFFFF, marker
+
+
+class _Connection(Peer):
+    """A peer that receives: the answer sends Opus alone."""
+
+    def __init__(self, ice: IceSettings, events: PeerEvents, on_rtcp: Callable[[], None]) -> None:
+        super().__init__(ice, events)
+        self._on_rtcp = on_rtcp
+        self.rtp: stack.RtpSender | None = None
+
+    def _checked(self, offer: str) -> str:
+        return checked_offer(offer, LISTENING, reach=self._ice.reach)
+
+    async def _negotiate(self, offer: str) -> str:
+        pc: RTCPeerConnection = self._pc
+        await pc.setRemoteDescription(RTCSessionDescription(sdp=offer, type="offer"))
+        (transceiver,) = pc.getTransceivers()
+        transceiver.direction = "sendonly"
+        stack.keep_only_opus(transceiver)
+        stack.drop_header_extensions(transceiver)
+        self.rtp = stack.RtpSender(transceiver.sender, self._on_rtcp)
+        await pc.setLocalDescription(await pc.createAnswer())
+        return self._finished()
+
+
+class Listener:
+    """One listener: a `Guest` of the audience, and the session's events over its data channels.
+
+    `on_closed` is called once when the listener has gone or was let go, whatever the reason. `sent`
+    and `dropped` count packets since the connection stood; `ignored` its messages of no use here.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        audience: Audience,
+        ice: IceSettings,
+        on_closed: Callable[[Listener], None],
+    ) -> None:
+        self.id = secrets.token_hex(8)
+        self.session = session
+        self.sent = self.dropped = self.ignored = 0
+        self._audience = audience
+        self._on_closed = on_closed
+        self._loop = asyncio.get_running_loop()
+        self._numbering = Numbering()
+        self._outbox = Outbox(self._loop)
+        self._undo: dict[str, Callable[[], None]] = {}
+        self._joined_s = self._heard_s = self._loop.time()
+        self._closing: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        events = PeerEvents(
+            on_packet=self._on_packet,
+            on_message=self._on_message,
+            on_channel=self._on_channel,
+            on_closed=self._on_connection_closed,
+        )
+        self._connection = _Connection(ice, events, self._heard)
+
+    async def answer(self, offer: str) -> str:
+        """Join the audience, answer `offer`. Raises `Full` or `BadOffer`; nothing is left then."""
+        self._audience.join(self)
+        try:
+            answer = await self._connection.answer(offer)
+        except BaseException:
+            await self.leave()
+            raise
+        self._wait()
+        return answer
+
+    def packet(self, start_rtp: int, payload: bytes) -> None:
+        rtp = self._connection.rtp
+        if rtp is None or rtp.payload_type is None:
+            return
+        sequence, timestamp, marker = self._numbering.push(start_rtp, payload)
+        kind = rtp.payload_type | (marker << 7)
+        header = _HEADER.pack(0x80, kind, sequence, timestamp, rtp.ssrc)
+        if rtp.send(header + payload):
+            self.sent += 1
+        else:
+            self.dropped += 1
+
+    async def close(self) -> None:
+        """The call is over: the last events leave, then the connection closes."""
+        self._outbox.flush()
+        if self._closing is None and self._outbox.is_open:
+            await asyncio.sleep(FAREWELL_S)
+        await self.leave()
+
+    async def leave(self) -> None:
+        """Close at once. Safe to call at any time, more than once."""
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._leave(), name=f"leave-{self.id}")
+        await asyncio.shield(self._closing)
+
+    async def _leave(self) -> None:
+        self._audience.leave(self)
+        if self._timer is not None:
+            self._timer.cancel()
+        for undo in self._undo.values():
+            undo()
+        self._undo.clear()
+        self._outbox.close()
+        try:
+            await self._connection.close()
+        finally:
+            log.info(
+                "listener_left",
+                session=self.session.id,
+                listener=self.id,
+                sent=self.sent,
+                dropped=self.dropped,
+                events_dropped=self._outbox.dropped,
+            )
+            self._on_closed(self)
+
+    # what the connection reports
+
+    def _on_channel(self, channel: DataChannel) -> None:
+        """Events go out from when their channel opens; earlier ones are fetched over HTTP."""
+        if self._closing is not None:
+            return
+        self._heard()
+        if channel.label == "events":
+            self._outbox.events_channel = channel
+            if "events" not in self._undo:
+                self._undo["events"] = self.session.subscribe(self._outbox.push)
+        elif channel.label == "meters":
+            self._outbox.meters_channel = channel
+            if "meters" not in self._undo:
+                self._undo["meters"] = self.session.subscribe_meters(self._outbox.push_meters)
+
+    def _on_message(self, message: str | bytes) -> None:
+        """A listener may say that it is there, and nothing else: the call is not its own."""
+        self._heard()
+        try:
+            command = parse_command(message)
+        except BadMessage:
+            command = None
+        if command is None or command.type != "ping":
+            self.ignored += 1
+
+    def _on_packet(self, ssrc: int, sequence: int, timestamp: int, payload: bytes) -> None:
+        """Never called: what a listener sends is not received."""
+
+    def _on_connection_closed(self, state: str) -> None:
+        self._go(f"connection_{state}")
+
+    def _heard(self) -> None:
+        self._heard_s = self._loop.time()
+
+    def _wait(self) -> None:
+        if self._closing is None:
+            self._timer = self._loop.call_later(TICK_S, self._tick)
+
+    def _tick(self) -> None:
+        now_s = self._loop.time()
+        rtp = self._connection.rtp
+        connected = rtp is not None and rtp.payload_type is not None
+        if not connected and now_s - self._joined_s > CONNECT_WITHIN_S:
+            self._go("never_connected")
+        elif "events" in self._undo and now_s - self._heard_s > SILENT_AFTER_S:
+            self._go("silent")
+        else:
+            self._wait()
+
+    def _go(self, why: str) -> None:
+        if self._closing is None:
+            log.info("listener_lost", session=self.session.id, listener=self.id, why=why)
+            self._closing = asyncio.create_task(self._leave(), name=f"leave-{self.id}")
