@@ -14,13 +14,16 @@ from typing import Any
 
 import aioice.ice
 import aiortc.rtcsctptransport
+import pylibsrtp
 import pytest
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpReceiver
+from aiortc import RTCConfiguration, RTCDtlsTransport, RTCPeerConnection, RTCRtpReceiver
 from aiortc.mediastreams import AudioStreamTrack
-from aiortc.rtcrtpreceiver import RemoteStreamTrack, StreamStatistics
-from aiortc.rtp import RtpPacket
+from aiortc.rtcdtlstransport import RtpRouter
+from aiortc.rtcrtpreceiver import RemoteStreamTrack
+from aiortc.rtp import RtcpReceiverInfo, RtpPacket
 
 from signaling import stack
+from signaling.reception import Reception
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 PRIVATE = "_RTCRtpReceiver__"
@@ -30,7 +33,10 @@ PRIVATE = "_RTCRtpReceiver__"
 def as_it_was() -> Iterator[None]:
     addresses: Any = aioice.ice.get_host_addresses
     rto_min: Any = aiortc.rtcsctptransport.SCTP_RTO_MIN
+    datagram_received: Any = aioice.ice.StunProtocol.datagram_received
     yield
+    protocol: Any = aioice.ice.StunProtocol
+    protocol.datagram_received = datagram_received
     aioice.ice.get_host_addresses = addresses
     constants: Any = aiortc.rtcsctptransport
     constants.SCTP_RTO_MIN = rto_min
@@ -106,13 +112,55 @@ async def test_a_transceiver_offers_the_codecs_it_holds() -> None:
     await pc.close()
 
 
-def test_stream_statistics_are_fed_a_packet_at_a_time() -> None:
-    statistics = StreamStatistics(48_000)
-    for sequence in (1, 2, 5):
-        statistics.add(RtpPacket(payload_type=111, sequence_number=sequence, timestamp=sequence))
-    assert statistics.packets_received == 3
-    assert statistics.packets_lost == 2
-    assert statistics.fraction_lost == (2 << 8) // 5
+def test_reports_read_of_a_stream_what_reception_has() -> None:
+    source = inspect.getsource(RTCRtpReceiver._run_rtcp)
+    read = {match[1] for match in re.finditer(r"stream\.(\w+)", source)}
+    assert read == {"fraction_lost", "packets_lost", "max_seq", "jitter"}
+    reception = Reception(0xFFFF)
+    for sequence in (0xFFFF, 0, 1, 3):
+        reception.push(sequence, sequence, 0.0)
+    values = {name: getattr(reception, name) for name in read - {"max_seq"}}
+    report = RtcpReceiverInfo(ssrc=1, lsr=0, dlsr=0, highest_sequence=reception.max_seq, **values)
+    assert RtcpReceiverInfo.parse(bytes(report)).highest_sequence == 0x10003
+
+
+def test_datagrams_arrive_where_the_demultiplexer_takes_them() -> None:
+    protocol = aioice.ice.StunProtocol
+    for _ in range(2):
+        stack.configure()
+        assert protocol.datagram_received is stack._demultiplex
+    assert parameters(stack._datagram_received) == ["self", "data", "addr"]
+    assert parameters(aioice.ice.Connection.data_received) == ["self", "data", "component"]
+    assert "self._queue.put_nowait" in inspect.getsource(aioice.ice.Connection.data_received)
+
+
+async def test_a_connection_leads_from_its_receiver_to_its_keys_and_its_socket() -> None:
+    pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    receiver: Any = pc.addTransceiver("audio").receiver
+    await pc.setLocalDescription(await pc.createOffer())
+    dtls: Any = receiver.transport
+    assert dtls._rx_srtp is None
+    assert isinstance(dtls._rtp_router, RtpRouter)
+    assert dtls._rtp_router.ssrc_table == {}
+    connection: Any = dtls.transport._connection
+    assert isinstance(connection, aioice.ice.Connection)
+    assert connection._queue.qsize() == 0
+    setattr(connection, stack._TAP, None)  # it takes attributes
+    await pc.close()
+
+
+def test_keys_are_made_and_reports_handled_where_the_tap_expects_them() -> None:
+    assert "self._rx_srtp = Session(rx_policy)" in inspect.getsource(RTCDtlsTransport._setup_srtp)
+    assert parameters(RTCDtlsTransport._handle_rtcp_data) == ["self", "data"]
+    assert "self._handle_rtcp_data(data)" in inspect.getsource(RTCDtlsTransport._recv_next)
+    assert parameters(pylibsrtp.Session.unprotect) == ["self", "packet"]
+
+
+def test_a_receiver_starts_once_its_keys_are_there() -> None:
+    """The tap is set in `receive`: what comes before waits in aioice's queue, or is lost."""
+    source = inspect.getsource(RTCPeerConnection)
+    connect = source[source.index("async def __connect") :]
+    assert connect.index("dtlsTransport.start(") < connect.index("receiver.receive(")
 
 
 def test_a_packet_names_what_the_tap_hands_on() -> None:
