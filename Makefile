@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-APT_PACKAGES := chromium firefox-esr fonts-dejavu-core
+APT_PACKAGES := chromium firefox-esr fonts-dejavu-core coturn
 BROWSER_TESTS := tests/e2e
 ARGS ?=
 
@@ -80,14 +80,15 @@ $(STAMPS)/browser-libraries: $(wildcard $(BROWSER_TESTS)/package-lock.json) | $(
 		echo "npm ci in $(BROWSER_TESTS)"; $(call NPM,ci --prefix $(BROWSER_TESTS) --no-audit --no-fund --loglevel=error); fi
 	@touch $@
 
-$(STAMPS)/debian: | $(STAMPS)/venv
-	@if command -v chromium >/dev/null && command -v firefox-esr >/dev/null; then :; \
+$(STAMPS)/debian: Makefile | $(STAMPS)/venv
+	@if command -v chromium >/dev/null && command -v firefox-esr >/dev/null && command -v turnserver >/dev/null; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo "apt-get install $(APT_PACKAGES)"; \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(APT_PACKAGES) >/dev/null; \
 	else \
-		echo "The browser tests need Chromium and Firefox ESR. On Debian:" >&2; \
+		echo "The tests need Chromium, Firefox ESR and coturn. On Debian:" >&2; \
 		echo "  sudo apt-get update && sudo apt-get install -y --no-install-recommends $(APT_PACKAGES)" >&2; \
+		echo "Debian then runs coturn as a service, which the tests do not need: sudo systemctl disable --now coturn" >&2; \
 		exit 1; \
 	fi
 	@touch $@

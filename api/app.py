@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,13 +18,14 @@ from starlette.routing import BaseRoute, Mount, Route, Router
 from api import problems
 from api.calls import Calls
 from api.logs import RequestLog
-from api.routes import microphone, pages, sessions, whip
+from api.routes import microphone, pages, sessions, websocket, whep, whip
 from api.settings import Settings
 from engine import features
 from engine.asr import weights
 from engine.asr.scheduler import Scheduler
 from engine.vad import Silero
 from signaling import stack
+from signaling.collector import Collector
 from signaling.recorder import Writer
 
 SECURITY_HEADERS = {
@@ -60,7 +60,7 @@ def create_app(settings: Settings, model: Path) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        stack.configure()
+        stack.configure(stock=settings.receive == "stock")
         stack.use_loopback(settings.ice_loopback)
         scheduler = Scheduler(model, weights.options(settings.model))
         writer = Writer()
@@ -69,19 +69,28 @@ def create_app(settings: Settings, model: Path) -> Starlette:
         app.state.scheduler, app.state.writer, app.state.calls = scheduler, writer, calls
         await asyncio.gather(asyncio.to_thread(_warm), scheduler.start())
         await calls.start()
-        # What is alive now stays alive: keep the collector from walking it during calls.
-        gc.collect()
-        gc.freeze()
+        collector = app.state.collector = Collector()
+        collector.start()
         try:
             yield
         finally:
+            await collector.stop()
             await calls.stop()
             await scheduler.stop()
             await asyncio.to_thread(writer.stop)
 
     # A name that an attacker's DNS points at this machine (rebinding) is not a name of this node.
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    api = merged([*sessions.routes, *whip.routes, *microphone.routes])
+    api = merged(
+        [
+            *sessions.routes,
+            *whip.routes,
+            *whep.routes,
+            *microphone.routes,
+            *websocket.routes,
+        ]
+    )
+    api += websocket.sockets
     app = Starlette(
         routes=[Mount("/api/v1", Router(api, redirect_slashes=False)), *pages.routes],
         middleware=[

@@ -43,6 +43,11 @@ class Call:
         """Whether consent can no longer change: somebody publishes, or is about to."""
         return self.room is not None or self.publishing.locked()
 
+    def new_resource(self) -> str:
+        """The new publication's own: an earlier client's DELETE must not end a later one's call."""
+        self.resource = secrets.token_hex(8)
+        return self.resource
+
     def first_record(self) -> dict[str, Any]:
         return {
             "id": self.id,

@@ -17,6 +17,7 @@ from typing import Any
 import structlog
 
 from api.call import Call, new_id
+from api.listeners import Listeners
 from api.past import Past, Unfinished, unknown
 from api.problems import Problem
 from api.settings import Settings
@@ -25,9 +26,11 @@ from engine.asr.window import Recognizer
 from engine.frames import FRAME_SAMPLES, sample_of
 from engine.journal import FileJournal, Journal, MemoryJournal
 from engine.session import CRASH_SEQ_STEP, Session
-from signaling.peer import IceSettings
+from signaling.ice import IceSettings
+from signaling.peer import NoAddress
 from signaling.recorder import Recorder, Writer
-from signaling.room import Beginning, Busy, Room, token_digest
+from signaling.room import Beginning, Busy, Room, Transport, token_digest
+from signaling.rtp import ReceiveSettings
 from signaling.sdp import BadOffer
 
 log = structlog.get_logger(__name__)
@@ -48,8 +51,17 @@ class Calls:
         self._settings = settings
         self._recognizer = recognizer
         self._writer = writer
+        self.ice = IceSettings(
+            settings.ice_servers,
+            settings.turn_urls,
+            settings.turn_secret.get_secret_value(),
+            settings.turn_ttl_s,
+            settings.ice_relay_only,
+            "loopback" if settings.ice_loopback else settings.ice_targets,
+        )
         self._past = Past(settings.sessions)
         self._calls: dict[str, Call] = {}
+        self.listeners = Listeners()
         self._tasks: set[asyncio.Task[None]] = set()
         self._syncer: asyncio.Task[None] | None = None
 
@@ -117,11 +129,7 @@ class Calls:
 
     async def publish(self, session_id: str, offer: str, token: str | None) -> tuple[str, str]:
         """Answer a WHIP offer: (answer, resource id)."""
-        call = self._calls.get(session_id)
-        if call is None:
-            if await asyncio.to_thread(self._past.holds, session_id):
-                raise Problem(409, "This call is over; start a new one.")
-            raise unknown()
+        call = await self._publishable(session_id)
         async with call.publishing:
             if call.room is None:
                 call.room = await self._open(call)
@@ -131,17 +139,68 @@ class Calls:
                 raise Problem(409, str(error)) from error
             except BadOffer as error:
                 raise Problem(400, str(error)) from error
-            # Each publication has its own: an earlier client's DELETE must not end a later one's.
-            call.resource = secrets.token_hex(8)
-            return answer, call.resource
+            except NoAddress as error:
+                later = {"Retry-After": str(RETRY_AFTER_S)}
+                raise Problem(503, str(error), headers=later) from error
+            return answer, call.new_resource()
+
+    async def attach_socket(self, session_id: str, token: str, socket: Transport) -> Room:
+        """Make a WebSocket that showed the resume token the publisher; the room it is now in."""
+        call = await self._publishable(session_id)
+        if not secrets.compare_digest(token_digest(token), call.digest):
+            raise Problem(401, "This is not the session's resume token.")
+        async with call.publishing:
+            if call.room is None:
+                call.room = await self._open(call)
+            room = call.room
+            try:
+                room.admit(token)
+                room.attach(socket)
+            except Busy as error:
+                raise Problem(409, str(error)) from error
+            finally:
+                room.abandon_if_empty()
+            call.new_resource()
+            return room
+
+    async def _publishable(self, session_id: str) -> Call:
+        call = self._calls.get(session_id)
+        if call is None:
+            if await asyncio.to_thread(self._past.holds, session_id):
+                raise Problem(409, "This call is over; start a new one.")
+            raise unknown()
+        return call
 
     async def end(self, session_id: str, resource: str) -> None:
         """WHIP DELETE: finals, `completed`, closed."""
+        await asyncio.shield(self.publication(session_id, resource).end("deleted"))
+
+    def publication(self, session_id: str, resource: str) -> Room:
+        """The room of a WHIP resource that is the session's present one."""
         call = self._calls.get(session_id)
         room = call.room if call is not None and _is_same(call.resource, resource) else None
         if room is None or room.session.state == "completed":
             raise Problem(404, "There is no such WHIP resource; the call may be over already.")
-        await asyncio.shield(room.end("deleted"))
+        return room
+
+    async def ice_links(self, session_id: str, token: str | None) -> list[str]:
+        """STUN and TURN servers for a client, as `Link` headers (RFC 9725, 4.6). Never log them.
+
+        None for a stranger to a call that is taken, who could not publish either.
+        """
+        call = await self._publishable(session_id)
+        if call.room is not None and not call.room.may_resume(token):
+            return []
+        return self.ice.links(session_id)
+
+    async def listen(self, session_id: str, offer: str) -> tuple[str, str]:
+        """Answer a WHEP offer to a live call: (answer, resource id)."""
+        call = self._calls.get(session_id)
+        if call is None:
+            if await asyncio.to_thread(self._past.holds, session_id):
+                raise Problem(409, "This call is over; nobody can listen to it live any more.")
+            raise unknown()
+        return await self.listeners.join(call.room, self.ice, offer)
 
     async def view(self, session_id: str) -> SessionView:
         call = self._calls.get(session_id)
@@ -214,9 +273,12 @@ class Calls:
             beginning,
             call.digest,
             recorder,
-            IceSettings(self._settings.ice_servers),
+            self.ice,
             on_begun=begun,
             on_closed=lambda room: self._closed(call, room),
+            receive=ReceiveSettings(
+                self._settings.hold_ms / 1000, stock=self._settings.receive == "stock"
+            ),
         )
 
     def _closed(self, call: Call, room: Room) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr, StringConstraints, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -17,10 +17,17 @@ def default_data_dir() -> Path:
     return Path(base) / "forecourt"
 
 
+_HOST = r"[A-Za-z0-9.-]+(:\d{1,5})?"
+StunUrl = Annotated[str, StringConstraints(pattern=rf"^stun:{_HOST}$")]
+TurnUrl = Annotated[str, StringConstraints(pattern=rf"^turns?:{_HOST}(\?transport=(udp|tcp))?$")]
+
+
 class Settings(BaseSettings):
     """One node's settings."""
 
-    model_config = SettingsConfigDict(env_prefix="FORECOURT_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="FORECOURT_", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
     host: str = "127.0.0.1"
     """Address to listen on. Until accounts exist only loopback addresses are accepted."""
@@ -33,12 +40,37 @@ class Settings(BaseSettings):
     """A folder that already holds the model, instead of the cache."""
     ice_loopback: bool = False
     """Offer 127.0.0.1 as the only candidate: development and tests on one machine."""
-    ice_servers: tuple[str, ...] = ()
-    """STUN/TURN addresses. None by default: nothing outside is asked."""
+    ice_targets: Literal["public", "private", "loopback"] = "private"
+    """How far inside a client may point the node's connectivity checks; each allows the ones
+    before it. `private` are the addresses of local networks. `ice_loopback` allows `loopback`."""
+    ice_servers: tuple[StunUrl, ...] = ()
+    """STUN servers, as a JSON list. None by default: nothing outside is asked."""
+    turn_urls: tuple[TurnUrl, ...] = ()
+    """TURN servers, as a JSON list: `["turn:relay.example.com:3478?transport=udp"]`. The node uses
+    the first; clients are told all. They run coturn's `use-auth-secret`."""
+    turn_secret: SecretStr = SecretStr("")
+    """The secret shared with the TURN servers (coturn's `static-auth-secret`)."""
+    turn_ttl_s: Annotated[int, Field(ge=60, le=7 * 86_400)] = 3_600
+    """How long a TURN credential lives. coturn asks for it when a relay is allocated and lets calls
+    that outlast it go on; where another server does not, they break off and resume."""
+    ice_relay_only: bool = False
+    """Media through the TURN server alone: for a node that nobody can reach otherwise."""
+    receive: Literal["own", "stock"] = "own"
+    """`stock` leaves it to aiortc: more delay and loss, for versions that our hooks do not fit."""
+    hold_ms: Annotated[int, Field(ge=0, le=500)] = 60
+    """The longest that a packet waits for a missing one before it."""
     max_calls: Annotated[int, Field(ge=1)] = 40
     """Live calls before new ones are refused with 503."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_json: bool = True
+
+    @model_validator(mode="after")
+    def _turn_is_whole(self) -> Settings:
+        if self.turn_urls and not self.turn_secret.get_secret_value():
+            raise ValueError("FORECOURT_TURN_URLS needs FORECOURT_TURN_SECRET beside it")
+        if self.ice_relay_only and not self.turn_urls:
+            raise ValueError("FORECOURT_ICE_RELAY_ONLY needs FORECOURT_TURN_URLS")
+        return self
 
     @property
     def sessions(self) -> Path:

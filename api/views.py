@@ -86,9 +86,14 @@ class SessionView(Wire):
     def whip_url(self) -> str:
         return f"/api/v1/sessions/{self.id}/whip"
 
+    @property
+    def socket_url(self) -> str:
+        return f"/api/v1/sessions/{self.id}/socket"
+
     def body(self) -> dict[str, Any]:
         """As JSON, with the address to publish to."""
-        return self.model_dump(mode="json", by_alias=True) | {"whipUrl": self.whip_url}
+        urls = {"whipUrl": self.whip_url, "socketUrl": self.socket_url}
+        return self.model_dump(mode="json", by_alias=True) | urls
 
 
 class MicrophoneCheckView(Wire):

@@ -9,7 +9,7 @@ import click
 
 from benchmarks.report import Report
 
-NAMES = ("call",)
+NAMES = ("call", "impair", "forward")
 
 
 @click.command()

@@ -74,12 +74,22 @@ class TranscriptFinal(Wire):
 
 
 class Link(Wire):
-    """Quality of the network link of one track over the last second."""
+    """Quality of the network link of one track over the last second.
+
+    `lost_pct` is a share of the packets; `recovered_pct` (rebuilt from in-band FEC) and
+    `concealed_pct` (lost for good: made up or silent) are shares of the media time that was due.
+    `jitter_ms` is RFC 3550's, `lag_ms` how far the newest packet came behind the promptest of the
+    last 10 s, `bitrate_kbps` counts received Opus payloads. `weak`: beyond a limit of
+    `engine.feedback`, so that what is heard suffers.
+    """
 
     lost_pct: float
+    recovered_pct: float
     concealed_pct: float
     jitter_ms: float
     lag_ms: float
+    bitrate_kbps: float
+    weak: bool
 
 
 class Meters(Wire):

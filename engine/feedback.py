@@ -13,6 +13,13 @@ Slower than 110 wpm while speaking (3.0 nuclei a second) is slow only when it is
 fewer than 5 per 100 words (hedges count with them). Level is judged against the person's own
 microphone check: 8 dB below it is about half as loud. A silence of 4 s is far beyond the pauses of
 fluent speech (under 2 s). Monologue: 90 s without a pause for the customer.
+
+The link is judged by what is heard, not by what was lost on the way and recovered. By ITU-T G.107
+with G.113's figures for concealed speech (Ie = 0, Bpl = 25.1), R = 93.2 - 95 p / (p + 25.1) for p
+percent concealed: below 80, "some users dissatisfied", from 4 %, and below 70, "many users
+dissatisfied", from 8 %. Jitter of 20 ms (RFC 3550) is a spread of 60 ms, the longest that the
+receive path waits for a packet. A delay of 150 ms is where G.114 ends what everybody accepts. The
+link is weak beyond these, in trouble at twice as much; rules about the speaker wait meanwhile.
 """
 
 from __future__ import annotations
@@ -27,6 +34,11 @@ from engine.features import Features
 INTERRUPTION_MS = 8_000
 ENOUGH_SPEECH_MS = 5_000
 ENOUGH_WORDS = 40
+WEAK_CONCEALED_PCT = 4.0
+WEAK_JITTER_MS = 20.0
+WEAK_LAG_MS = 150.0
+AFTER_WEAK_MS = 5_000
+"""As far as what is measured of the speaker looks back: so long a weak link is held against it."""
 
 
 class Now(NamedTuple):
@@ -40,12 +52,23 @@ class Now(NamedTuple):
 Measure = Callable[[Now], float | None]
 
 
+def is_weak(concealed_pct: float, jitter_ms: float, lag_ms: float) -> bool:
+    """Whether a link with these figures hurts what is heard."""
+    return _strain(concealed_pct, jitter_ms, lag_ms) > 1
+
+
+def _strain(concealed_pct: float, jitter_ms: float, lag_ms: float) -> float:
+    """The worst of the three, as a multiple of what makes a link weak."""
+    return max(concealed_pct / WEAK_CONCEALED_PCT, jitter_ms / WEAK_JITTER_MS, lag_ms / WEAK_LAG_MS)
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One row of the rule book. `measure` returns None where it cannot judge.
 
     `rises` says whether values above `enter` are the trouble (else values below). `{value}` in
-    `evidence` is the measure. `span_ms` is how far back the evidence reaches.
+    `evidence` is the measure, `{link}` the link. `span_ms` is how far back the evidence reaches.
+    `by_ear` rules judge what came over the link: they cannot judge while it is weak.
     """
 
     code: str
@@ -60,6 +83,7 @@ class Rule:
     span_ms: int
     message: str
     evidence: str
+    by_ear: bool = False
 
 
 def _pace(now: Now) -> float | None:
@@ -97,33 +121,41 @@ def _monologue(now: Now) -> float | None:
     return now.features.monologue_ms / 1000
 
 
-def _bad_link(now: Now) -> float | None:
-    return None if now.link is None else now.link.lost_pct + now.link.concealed_pct
+def _link(now: Now) -> float | None:
+    link = now.link
+    return None if link is None else _strain(link.concealed_pct, link.jitter_ms, link.lag_ms)
 
 
 RULES: tuple[Rule, ...] = (
     #    code            kind          severity  measure     rises enter leave  hold   cool    span
-    Rule("link_trouble", "correction", "high", _bad_link, True, 8.0, 3.0, 2_000, 30_000, 3_000,
-         "Your connection is losing sound",
-         "{value:.0f} % of the last second's sound was lost or made up; this is not your voice."),
+    Rule("link_trouble", "correction", "high", _link, True, 2.0, 1.0, 1_500, 30_000, 3_000,
+         "Bad connection: try a cable",
+         "{link.concealed_pct:.0f} % of the last second's sound was lost; packets come "
+         "{link.lag_ms:.0f} ms late and {link.jitter_ms:.0f} ms unevenly. It is not your voice: "
+         "move closer to the router, or use a network cable."),
     Rule("clipping", "correction", "high", _clipped, True, 0.1, 0.02, 300, 30_000, 3_000,
          "Too close: your sound distorts",
          "{value:.1f} % of the last 3 s hit the top of the scale; move back or lower the gain."),
     Rule("too_quiet", "correction", "medium", _level, False, -8.0, -5.0, 1_000, 20_000, 4_000,
          "Speak up a little",
-         "{value:.0f} dB against your own microphone check over the last 3 s of speech."),
+         "{value:.0f} dB against your own microphone check over the last 3 s of speech.",
+         by_ear=True),
     Rule("too_fast", "correction", "medium", _pace, True, 5.2, 4.7, 1_000, 20_000, 5_000,
          "Slow down a little",
-         "{value:.1f} syllables a second over the last 5 s of speech; 3 to 5 is comfortable."),
+         "{value:.1f} syllables a second over the last 5 s of speech; 3 to 5 is comfortable.",
+         by_ear=True),
     Rule("too_slow", "suggestion", "low", _pace, False, 2.5, 2.8, 4_000, 30_000, 8_000,
          "Pick up the pace",
-         "{value:.1f} syllables a second over the last 5 s of speech; 3 to 5 is comfortable."),
+         "{value:.1f} syllables a second over the last 5 s of speech; 3 to 5 is comfortable.",
+         by_ear=True),
     Rule("long_pause", "suggestion", "low", _silence, True, 4_000, 1_000, 0, 15_000, 4_000,
          "Long pause: carry on",
-         "You have been silent for {value_s:.0f} s; pauses over 4 s lose the customer."),
+         "You have been silent for {value_s:.0f} s; pauses over 4 s lose the customer.",
+         by_ear=True),
     Rule("filler_density", "suggestion", "medium", _fillers, True, 6.0, 4.0, 0, 45_000, 60_000,
          "Fewer fillers: just say it",
-         "{value:.0f} fillers and hedges per 100 words of the last minute; fewer than 5 is clear."),
+         "{value:.0f} fillers and hedges per 100 words of the last minute; fewer than 5 is clear.",
+         by_ear=True),
     Rule("monologue", "suggestion", "medium", _monologue, True, 90.0, 5.0, 0, 60_000, 90_000,
          "Pause and ask a question",
          "You have talked for {value:.0f} s without leaving the customer room to answer."),
@@ -177,13 +209,16 @@ class Coach:
         self._last_cue_ms = -INTERRUPTION_MS
         self._good_from_speech_ms: int | None = None
         self._last_praise_ms: int | None = None
+        self._weak_until_ms = 0
 
     def step(self, t_ms: int, now: Now) -> Feedback | None:
         """Judge the features at session time `t_ms`; return the cue to give now, if any."""
         due: tuple[Rule, float] | None = None
-        trouble = False
+        if now.link is not None and now.link.weak:
+            self._weak_until_ms = t_ms + AFTER_WEAK_MS
+        trouble = weak = t_ms < self._weak_until_ms
         for rule in self._rules:
-            value = rule.measure(now)
+            value = None if weak and rule.by_ear else rule.measure(now)
             state = self._states[rule.code]
             wants = state.due(rule, value, t_ms)
             trouble = trouble or state.beyond_since_ms is not None
@@ -193,10 +228,10 @@ class Coach:
         if t_ms - self._last_cue_ms < INTERRUPTION_MS:
             return None
         if due is not None:
-            return self._fire(t_ms, *due)
+            return self._fire(t_ms, now, *due)
         return self._praise(t_ms, now) if praise else None
 
-    def _fire(self, t_ms: int, rule: Rule, value: float) -> Feedback:
+    def _fire(self, t_ms: int, now: Now, rule: Rule, value: float) -> Feedback:
         state = self._states[rule.code]
         state.armed = False
         state.fired_ms = self._last_cue_ms = t_ms
@@ -207,7 +242,7 @@ class Coach:
             code=rule.code,
             parameters={"value": round(value, 2), "threshold": rule.enter},
             message=rule.message,
-            evidence=rule.evidence.format(value=value, value_s=value / 1000),
+            evidence=rule.evidence.format(value=value, value_s=value / 1000, link=now.link),
             span_ms=(max(0, t_ms - rule.span_ms), t_ms),
         )
 

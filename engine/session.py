@@ -84,12 +84,16 @@ class Session:
         self.metrics: Metrics | None = None
         self.feedback_count = 0
         self.malformed_commands = 0
+        self.unwritten = 0
+        """Records that the journal did not take."""
         self._recognizer = recognizer
         self._seq = next_seq - 1
         self._first_utterance = first_utterance
         self._start_sample = start_sample
         self._subscribers: list[Subscriber] = []
         self._meter_subscribers: list[MeterSubscriber] = []
+        self._gap = 0
+        self._why_unwritten: str | None = None
 
     @property
     def last_seq(self) -> int:
@@ -123,7 +127,7 @@ class Session:
                 self._first_utterance,
                 emit=lambda data: self.emit(data, name),
                 meters=lambda t_ms, meters: self._meters(name, t_ms, meters),
-                record=self.journal.append,
+                record=self.record,
             )
             track.skip(self._start_sample)
         return track
@@ -134,24 +138,24 @@ class Session:
             self.tracks[frame.track].push(frame)
 
     def anchored(self, track: str, anchor: Anchor) -> None:
-        self.journal.append("anchor", track=track, **asdict(anchor))
+        self.record("anchor", track=track, **asdict(anchor))
 
     def skip(self, track: str, to_sample: int) -> None:
         """The track's time line goes on at `to_sample`: the client was away until then."""
         self.tracks[track].skip(to_sample)
 
-    def set_link(self, track: str, link: Link) -> None:
-        """The link's quality over the last second, for meters and rules."""
+    def set_link(self, track: str, link: Link | None) -> None:
+        """The link's quality over the last second, for meters and rules; None: not known."""
         self.tracks[track].link = link
 
     def emit(self, data: Wire, track: str | None = None) -> Event:
         """Number an event, write it to the journal, then hand it out.
 
-        Raises `OSError` when the journal takes no more; the event then never was.
+        Where the journal takes no more it is handed out all the same, and its number is used up.
         """
-        event = Event.of(self._seq + 1, self.t_ms, track, data)
-        self.journal.append("event", e=event.model_dump())
-        self._seq = event.seq
+        self._seq += 1
+        event = Event.of(self._seq, self.t_ms, track, data)
+        self._write("event", {"e": event.model_dump()})
         if isinstance(data, Metrics):
             self.metrics = data
         elif isinstance(data, Feedback):
@@ -162,7 +166,36 @@ class Session:
             except Exception:
                 # Who listens stands beside the call: its fault must not stop the frames.
                 log.exception("subscriber_failed", session=self.id, seq=event.seq)
+        # Behind the event that could not be written: nothing overtakes a lower number.
+        self._tell_unwritten()
         return event
+
+    def record(self, kind: str, /, **fields: Any) -> None:
+        """Write one record to the journal. A disk that is full costs the record, not the call.
+
+        The first failure is logged and told as `degraded`. What the journal takes after failures
+        begins with a ``gap`` record that counts what is missing.
+        """
+        self._write(kind, fields)
+        self._tell_unwritten()
+
+    def _write(self, kind: str, fields: dict[str, Any]) -> None:
+        try:
+            if self._gap:
+                self.journal.append("gap", missing=self._gap)
+                self._gap = 0
+            self.journal.append(kind, **fields)
+        except OSError as error:
+            self._gap += 1
+            self.unwritten += 1
+            if self.unwritten == 1:
+                log.error("journal_failed", session=self.id, error=repr(error))
+                self._why_unwritten = error.strerror or str(error)
+
+    def _tell_unwritten(self) -> None:
+        why, self._why_unwritten = self._why_unwritten, None
+        if why is not None:
+            self.emit(Degraded(what="journal", why=why))
 
     def enter(self, state: SessionState, reason: str | None = None) -> bool:
         """Change state. False, and nothing happens, where the state machine has no such step."""
@@ -194,9 +227,18 @@ class Session:
         self.enter("completed", reason)
         self._recognizer.forget(self.id)
 
+    def suspend(self, reason: str) -> None:
+        """Emit what words are due and the metrics so far, then leave the call to a later node."""
+        if self.state == "completed":
+            return
+        for track in self.tracks.values():
+            track.close()
+        self.enter("interrupted", reason)
+        self._recognizer.forget(self.id)
+
     def command(self, command: Command, track: str) -> None:
         """Journal a client's command; what it changes beyond the state is the caller's."""
-        self.journal.append(
+        self.record(
             "command", t=self.t_ms, track=track, command=command.model_dump(exclude_defaults=True)
         )
         if command.type == "bookmark":

@@ -133,10 +133,12 @@ class Connection:
     def _set_certificate(self, key: EllipticCurvePrivateKey, certificate: x509.Certificate) -> None:
         lib, credentials = self._lib, self._credentials
         pems = (
-            certificate.public_bytes(Encoding.PEM),
-            key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+            ctypes.create_string_buffer(certificate.public_bytes(Encoding.PEM)),
+            ctypes.create_string_buffer(
+                key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+            ),
         )
-        data = [_Datum(ctypes.cast(ctypes.c_char_p(pem), ctypes.c_void_p), len(pem)) for pem in pems]
+        data = [_Datum(ctypes.cast(pem, ctypes.c_void_p), len(pem.value)) for pem in pems]
         self._must(lib.gnutls_certificate_allocate_credentials(ctypes.byref(credentials)))
         self._must(lib.gnutls_certificate_set_x509_key_mem(credentials, *data, _PEM))
         self._must(lib.gnutls_credentials_set(self._session, _CREDENTIALS_CERTIFICATE, credentials))
@@ -170,6 +172,8 @@ class Connection:
 
     def do_handshake(self) -> None:
         """Go on as far as what has come allows. Raises `WantReadError`, or `Error` for good."""
+        if self._is_connected:
+            return
         code = self._lib.gnutls_handshake(self._session)
         if code < 0 and not self._lib.gnutls_error_is_fatal(code):
             raise SSL.WantReadError
@@ -193,9 +197,11 @@ class Connection:
         return joined
 
     def recv(self, size: int) -> bytes:
-        """One record of application data. Raises `ZeroReturnError` after the peer's goodbye."""
-        if not self._is_connected:
-            raise SSL.WantReadError
+        """One record of application data. Raises `ZeroReturnError` after the peer's goodbye.
+
+        Before that it takes the handshake on, as OpenSSL's does: aiortc sends what comes of it.
+        """
+        self.do_handshake()
         buffer = ctypes.create_string_buffer(size)
         received = self._lib.gnutls_record_recv(self._session, buffer, size)
         if received == 0:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import ipaddress
+import re
 import time
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
@@ -61,11 +62,8 @@ def is_target(address: str, reach: Reach) -> bool:
 
 
 def _kind_of(address: IPv4Address | IPv6Address) -> Reach | None:
-    if isinstance(address, IPv6Address):
-        if address.scope_id is not None:
-            return None
-        if address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
+    if isinstance(address, IPv6Address) and address.scope_id is not None:
+        return None
     if any(address in network for network in _LOOPBACK):
         return "loopback"
     if any(address in network for network in _PRIVATE):
@@ -97,6 +95,18 @@ def credentials(
     username = f"{int(now_s) + lifetime_s}:{user}"
     digest = hmac.new(secret.encode(), username.encode(), hashlib.sha1).digest()
     return Credential(username, base64.b64encode(digest).decode())
+
+
+def servers_of(links: list[str]) -> list[RTCIceServer]:
+    """The servers among the values of a node's `Link` headers: what `IceSettings.links` wrote."""
+    servers = []
+    for link in links:
+        url, _, rest = link.removeprefix("<").partition(">")
+        given = dict(re.findall(r'([a-z-]+)="([^"]*)"', rest))
+        if given.get("rel") == "ice-server":
+            username, credential = given.get("username"), given.get("credential")
+            servers.append(RTCIceServer(urls=url, username=username, credential=credential))
+    return servers
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateErr
 from signaling import stack
 from signaling.ice import IceSettings
 from signaling.sdp import CANDIDATE, CANNOT_READ, BadOffer, checked_offer, finished_answer
+from signaling.stock import StockReader
 from signaling.trickle import Trickle
 
 log = structlog.get_logger(__name__)
@@ -39,14 +40,18 @@ class PeerEvents:
 class Peer:
     """Accepts one offer, then its candidates. `close()` is safe at any time, more than once.
 
-    `user` names the session in TURN credentials.
+    `user` names the session in TURN credentials; `stock` leaves receiving to aiortc.
     """
 
-    def __init__(self, ice: IceSettings, events: PeerEvents, user: str = "node") -> None:
+    def __init__(
+        self, ice: IceSettings, events: PeerEvents, user: str = "node", *, stock: bool = False
+    ) -> None:
         self._ice = ice
         self._pc = RTCPeerConnection(ice.configuration(user))
         self._trickle: Trickle | None = None
         self._events = events
+        self._is_stock = stock
+        self._stock: StockReader | None = None
         self._closed = False
         self._pc.on("datachannel", self._on_channel)
         self._pc.on("connectionstatechange", self._on_state)
@@ -88,7 +93,10 @@ class Peer:
         stack.limit_learned(pc)
         for transceiver in pc.getTransceivers():
             transceiver.direction = "recvonly"
-            stack.tap_audio(transceiver.receiver, self._events.on_packet)
+            if self._is_stock:
+                self._stock = StockReader(transceiver.receiver.track, self._events.on_packet)
+            else:
+                stack.tap_audio(transceiver.receiver, self._events.on_packet)
             stack.keep_only_opus(transceiver)
         await pc.setLocalDescription(await pc.createAnswer())
         return self._finished()
@@ -107,6 +115,8 @@ class Peer:
         if self._closed:
             return
         self._closed = True
+        if self._stock is not None:
+            await self._stock.close()
         try:
             await asyncio.wait_for(self._pc.close(), CLOSED_WITHIN_S)
         except (AttributeError, TimeoutError) as error:

@@ -26,10 +26,11 @@ from aiortc import (
     RTCSessionDescription,
 )
 from aiortc.mediastreams import MediaStreamError
+from aiortc.rtcconfiguration import RTCIceTransportPolicy
 from numpy.typing import NDArray
 
 from engine.events import Event
-from signaling import stack
+from signaling import ice, stack
 
 RATE = 48_000
 FRAME = RATE // 50
@@ -102,7 +103,10 @@ class _Voice(MediaStreamTrack):
 
 @dataclass(slots=True)
 class Publisher:
-    """One call. With `rewrite_offer` and `rewrite_answer` a test puts a proxy between the ends."""
+    """One call. With `rewrite_offer` and `rewrite_answer` a test puts a proxy between the ends.
+
+    `relay_only` sends through the TURN server that the node names.
+    """
 
     base_url: str
     audio: NDArray[np.int16]
@@ -113,6 +117,7 @@ class Publisher:
     on_meters: Callable[[float, dict[str, Any]], None] | None = None
     rewrite_offer: Callable[[str], str] | None = None
     rewrite_answer: Callable[[str], str] | None = None
+    relay_only: bool = False
     lead_s: float = LEAD_S
     session_id: str = ""
     resume_token: str = ""
@@ -150,7 +155,7 @@ class Publisher:
 
     async def connect(self, *, resume: bool = False) -> None:
         """Publish over WHIP and wait until the events channel is open."""
-        pc = self._pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        pc = self._pc = RTCPeerConnection(await self._configuration(resume))
         lead = np.zeros(int(self.lead_s * RATE) // FRAME * FRAME, np.int16)
         self._voice = _Voice(np.concatenate([lead, self.audio]))
         sender = pc.addTrack(self._voice)
@@ -165,9 +170,7 @@ class Publisher:
         offer = pc.localDescription.sdp
         if self.rewrite_offer is not None:
             offer = self.rewrite_offer(offer)
-        headers = {"Content-Type": "application/sdp"}
-        if resume:
-            headers["Authorization"] = f"Bearer {self.resume_token}"
+        headers = {"Content-Type": "application/sdp"} | self._authorization(resume)
         async with httpx.AsyncClient(base_url=self.base_url, timeout=15) as http:
             response = _checked(
                 await http.post(
@@ -183,6 +186,18 @@ class Publisher:
         await pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
         stack.on_rtp_sent(sender, lambda sequence, timestamp: self._sent())
         await asyncio.wait_for(self._opened.wait(), 15)
+
+    def _authorization(self, resume: bool) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.resume_token}"} if resume else {}
+
+    async def _configuration(self, resume: bool) -> RTCConfiguration:
+        if not self.relay_only:
+            return RTCConfiguration(iceServers=[])
+        path = f"/api/v1/sessions/{self.session_id}/whip"
+        async with httpx.AsyncClient(base_url=self.base_url, timeout=15) as http:
+            answer = _checked(await http.options(path, headers=self._authorization(resume)))
+        servers = ice.servers_of(answer.headers.get_list("link"))
+        return RTCConfiguration(servers, iceTransportPolicy=RTCIceTransportPolicy.RELAY)
 
     async def play(self) -> None:
         """Wait until all the audio has been sent."""

@@ -12,21 +12,22 @@ import hmac
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import structlog
 
 from engine.clock import RTP_RATE, Anchor, TrackClock
-from engine.events import Command, Degraded, Error
+from engine.events import Command, Degraded, Link
 from engine.frames import SAMPLE_RATE, Frame
 from engine.session import Session
 from signaling.audience import Audience
-from signaling.channel import BadMessage, DataChannel, Outbox, parse_command
-from signaling.link import LinkMeter
+from signaling.channel import DataChannel, Outbox
+from signaling.commands import Commands
 from signaling.ice import IceSettings
+from signaling.link import LinkMeter
 from signaling.peer import Peer, PeerEvents
 from signaling.recorder import Recorder
-from signaling.rtp import Receiver
+from signaling.rtp import Counts, Receiver, ReceiveSettings
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +42,10 @@ RECORDED_WITHIN_S = 2.0
 CONNECT_WITHIN_S = 30.0
 FAREWELL_S = 0.3
 """How long the last events get to leave before the connection closes."""
+
+
+LastState = Literal["completed", "interrupted"]
+"""What a room leaves a call as."""
 
 
 class Busy(RuntimeError):
@@ -78,6 +83,7 @@ class Room:
         ice: IceSettings,
         on_begun: Callable[[], None],
         on_closed: Callable[[Room], None],
+        receive: ReceiveSettings | None = None,
     ) -> None:
         self.session = session
         self._loop = asyncio.get_running_loop()
@@ -87,6 +93,7 @@ class Room:
         if recorder is not None:
             recorder.on_failed = self._on_recording_failed
         self._ice = ice
+        self._receive = receive or ReceiveSettings()
         self._on_begun = on_begun
         self._on_closed = on_closed
         self._transport: Transport | None = None
@@ -101,6 +108,7 @@ class Room:
             session.now_s,
             self._loop.call_later,
             start_sample=self._track.end_sample,
+            hold_limit_s=self._receive.hold_limit_s,
         )
         self._unsubscribe = [
             session.subscribe(self._outbox.push),
@@ -110,6 +118,7 @@ class Room:
         self._interrupted_s = self._loop.time()
         self._paused_before = False
         self._faults = 0
+        self._commands = Commands(session)
         self._closing: set[asyncio.Task[None]] = set()
         self._ending: asyncio.Task[None] | None = None
         self._link = LinkMeter(self._receiver, self._loop.time())
@@ -146,6 +155,26 @@ class Room:
     def has_recording(self) -> bool:
         return self._recorder is not None and self._recorder.has_file
 
+    @property
+    def link(self) -> Link | None:
+        """The trainee's link over the last second; None where no packet was due in it."""
+        return self._link.link
+
+    @property
+    def counts(self) -> Counts:
+        """What has come of the trainee's audio so far; a live object."""
+        return self._receiver.counts
+
+    @property
+    def dropped_events(self) -> int:
+        """Events and meters that the client was too slow for."""
+        return self._outbox.dropped
+
+    @property
+    def dropped_commands(self) -> int:
+        """Messages of the client that came too fast."""
+        return self._commands.dropped
+
     def may_resume(self, token: str | None) -> bool:
         """Whether `token` is the session's resume token."""
         if token is None:
@@ -164,7 +193,8 @@ class Room:
     async def publish(self, offer: str, token: str | None) -> str:
         """Answer a publisher's offer. With the resume token it replaces the peer there is.
 
-        Raises `Busy` for a stranger on a session that is taken, `BadOffer` for a bad offer.
+        Raises `Busy` for a stranger on a session that is taken, `BadOffer` for a bad offer and
+        `NoAddress` where the node has none.
         """
         self.admit(token)
         try:
@@ -183,6 +213,7 @@ class Room:
                 on_closed=lambda state: self.transport_closed(connection, state),
             ),
             self.session.id,
+            stock=self._receive.stock,
         )
         answer = await connection.answer(offer)
         if self.is_over:
@@ -218,20 +249,28 @@ class Room:
 
     def end(self, reason: str) -> asyncio.Task[None]:
         """End the call: finals within 1 s, `completed`, then close. Idempotent."""
+        return self._close_as("completed", reason)
+
+    def suspend(self, reason: str) -> asyncio.Task[None]:
+        """As `end`, but leave the call `interrupted`: a later node takes it up from its journal."""
+        return self._close_as("interrupted", reason)
+
+    def _close_as(self, state: LastState, reason: str) -> asyncio.Task[None]:
         if self._ending is None:
-            self._ending = asyncio.create_task(self._end(reason), name=f"end-{self.session.id}")
+            work = self._end(state, reason)
+            self._ending = asyncio.create_task(work, name=f"end-{self.session.id}")
         return self._ending
 
-    async def _end(self, reason: str) -> None:
+    async def _end(self, state: LastState, reason: str) -> None:
         try:
-            await self._finish(reason)
+            await self._finish(state, reason)
         except Exception:
             log.exception("end_failed", session=self.session.id)
         finally:
             await self._leave()
             self._on_closed(self)
 
-    async def _finish(self, reason: str) -> None:
+    async def _finish(self, state: LastState, reason: str) -> None:
         self._receiver.close()
         if self.session.state == "paused":
             self._receiver.advance()
@@ -242,17 +281,19 @@ class Room:
         if self.session.finals_due:
             log.warning("finals_missing", session=self.session.id, due=self.session.finals_due)
         await self._close_recording()
-        if self._receiver.counts.received:
+        if not self._receiver.counts.received:
+            # Nobody came (back): an empty summary would take the place of the one before a crash.
+            self.session.enter(state, reason)
+        elif state == "completed":
             self.session.complete(reason)
         else:
-            # Nobody came (back): an empty summary would take the place of the one before a crash.
-            self.session.enter("completed", reason)
+            self.session.suspend(reason)
         if self._outbox.is_open:
             self._outbox.flush()
             await asyncio.sleep(FAREWELL_S)
 
     async def _close_recording(self) -> None:
-        """So that whoever is told `completed` finds the recording whole."""
+        """So that whoever is told of the end finds the recording whole."""
         if self._recorder is None:
             return
         closed = self._recorder.close(self._receiver.end_sample * (RTP_RATE // SAMPLE_RATE))
@@ -318,12 +359,8 @@ class Room:
 
     def _take_message(self, message: str | bytes) -> None:
         self._heard()
-        try:
-            command = parse_command(message)
-        except BadMessage as error:
-            self._refuse(str(error))
-            return
-        if command is not None and command.type != "ping":
+        command = self._commands.take(message, self._loop.time())
+        if command is not None:
             self._obey(command)
 
     def refuse_message(self, transport: Transport, why: str) -> None:
@@ -332,11 +369,7 @@ class Room:
             return
         with self._surviving("message"):
             self._heard()
-            self._refuse(why)
-
-    def _refuse(self, why: str) -> None:
-        self.session.malformed_commands += 1
-        self.session.emit(Error(code="bad_message", detail=why))
+            self._commands.refuse(why, self._loop.time())
 
     def _obey(self, command: Command) -> None:
         self.session.command(command, TRAINEE)
@@ -415,6 +448,8 @@ class Room:
             self._drop_transport()
         if self.session.state == "paused" or self._is_mute():
             self._receiver.advance()
+        elif self.session.state == "active":
+            self._receiver.idle()
         if self._link.measure(now_s):
             self.session.set_link(TRAINEE, self._link.link)
 

@@ -51,6 +51,15 @@ MEDIA_BURST_S = 12.0
 _RTP_PER_SAMPLE = RTP_RATE // SAMPLE_RATE
 
 
+@dataclass(frozen=True, slots=True)
+class ReceiveSettings:
+    """`hold_limit_s` is the longest that a packet waits for a missing one; `stock` leaves receiving
+    to aiortc."""
+
+    hold_limit_s: float = HOLD_LIMIT_S
+    stock: bool = False
+
+
 class Timer(Protocol):
     def cancel(self) -> None: ...
 

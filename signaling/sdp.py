@@ -113,8 +113,9 @@ def _with_addresses_only(sdp: str, reach: Reach) -> str:
 
 def candidate_of(line: str) -> RTCIceCandidate | None:
     """The candidate of an `a=candidate:` line (RFC 8839, 5.1); None where it is not one."""
+    fields = line.removeprefix(CANDIDATE)
     try:
-        return candidate_from_sdp(line.removeprefix(CANDIDATE))
+        return candidate_from_sdp(fields) if fields.split()[6] == "typ" else None
     except CANNOT_READ:
         return None
 

@@ -85,10 +85,15 @@ def use_loopback(enabled: bool) -> None:
     aioice.ice.get_host_addresses = _loopback_addresses if enabled else _host_addresses
 
 
-def configure() -> None:
-    """Set the process-wide constants and hooks. Call before the first connection; idempotent."""
+def configure(*, stock: bool = False) -> None:
+    """Set the process-wide constants and hooks. Call before the first connection; idempotent.
+
+    With `stock` datagrams stay aioice's own: the fallback for versions that the hook does not fit.
+    """
     constants: Any = aiortc.rtcsctptransport
     constants.SCTP_RTO_MIN = SCTP_RTO_MIN_S
+    if stock:
+        return
     protocol: Any = aioice.ice.StunProtocol
     if protocol.datagram_received is not _demultiplex:
         protocol.datagram_received = _demultiplex

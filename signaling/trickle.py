@@ -100,7 +100,9 @@ class Trickle:
         media = SessionDescription.parse(offer).media
         self._mids = {section.rtp.muxId for section in media}
         self._credentials = {
-            (section.ice.usernameFragment, section.ice.password) for section in media
+            (section.ice.usernameFragment, section.ice.password)
+            for section in media
+            if section.ice is not None
         }
         self._count = sum(len(section.ice_candidates) for section in media)
 

@@ -136,6 +136,12 @@ class Listener:
         )
         self._connection = _Connection(ice, events, self._heard)
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether packets go out: the connection stands, or stood."""
+        rtp = self._connection.rtp
+        return rtp is not None and rtp.payload_type is not None
+
     async def answer(self, offer: str) -> str:
         """Join the audience, answer `offer`. Raises `Full` or `BadOffer`; nothing is left then."""
         self._audience.join(self)
@@ -234,9 +240,7 @@ class Listener:
 
     def _tick(self) -> None:
         now_s = self._loop.time()
-        rtp = self._connection.rtp
-        connected = rtp is not None and rtp.payload_type is not None
-        if not connected and now_s - self._joined_s > CONNECT_WITHIN_S:
+        if not self.is_connected and now_s - self._joined_s > CONNECT_WITHIN_S:
             self._go("never_connected")
         elif "events" in self._undo and now_s - self._heard_s > SILENT_AFTER_S:
             self._go("silent")

@@ -17,7 +17,9 @@ from starlette.applications import Starlette
 from api import logs
 from api.app import create_app
 from api.settings import Settings
+from api.sockets import BoundedSocket
 from engine.models import ModelError, ensure
+from signaling.websocket import MAX_FRAME_BYTES
 
 
 @click.command()
@@ -48,6 +50,11 @@ def serve(host: str | None, port: int | None, data: Path | None) -> None:
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=5,
+            ws=BoundedSocket,
+            ws_max_size=MAX_FRAME_BYTES,
+            ws_per_message_deflate=False,
+            ws_ping_interval=10,
+            ws_ping_timeout=20,
         )
         click.echo(f"Forecourt listens on {address}", err=True)
         _Server(config, app).run(sockets=[listener])

@@ -29,6 +29,10 @@ async def practice(request: Request) -> Response:
     return FileResponse(WEB / "practice.html", headers={"Cache-Control": "no-cache"})
 
 
+async def listen(request: Request) -> Response:
+    return FileResponse(WEB / "listen.html", headers={"Cache-Control": "no-cache"})
+
+
 async def health(request: Request) -> Response:
     """200 once the recognizer is loaded, else 503."""
     state = request.app.state
@@ -52,6 +56,7 @@ async def health(request: Request) -> Response:
 
 routes = [
     Route("/", practice, methods=["GET"]),
+    Route("/listen", listen, methods=["GET"]),
     Route("/healthz", health, methods=["GET"]),
     Mount("/static", StaticFiles(directory=WEB / "static"), name="static"),
 ]

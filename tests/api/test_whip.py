@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -9,11 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from signaling.trickle import MAX_FRAGMENT_BYTES
 from tests.api.conftest import CONSENT, Refused
-from tests.signaling.offers import CHROMIUM, hidden
+from tests.signaling.offers import CHROMIUM, fragment, hidden, without
 
 SDP = {"Content-Type": "application/sdp"}
+FRAGMENT = "application/trickle-ice-sdpfrag"
 LINES = CHROMIUM.splitlines(True)
+BARE = without(CHROMIUM, "a=candidate")
+TRICKLED = fragment(CHROMIUM)
+RESTART = TRICKLED.replace("i4Td", "ysXw")
 
 
 def publish(http: httpx.Client, session: dict[str, Any], offer: Any, **headers: str) -> Any:
@@ -35,6 +41,155 @@ def test_an_offer_is_answered_with_a_resource(
     assert (deleted.status_code, deleted.content) == (200, b"")
     shown = http.get(f"/sessions/{consented['id']}").json()
     assert (shown["status"], shown["durationMs"]) == ("completed", 0)
+
+
+def test_the_answer_names_the_ice_session_and_what_a_patch_takes(
+    http: httpx.Client, consented: dict[str, Any]
+) -> None:
+    answer = publish(http, consented, CHROMIUM)
+    resource = answer.headers["location"].rsplit("/", 1)[1]
+    assert answer.headers["etag"] == f'"{resource}"'
+    assert answer.headers["accept-patch"] == FRAGMENT
+    assert answer.headers["cache-control"] == "no-store"
+    assert "link" not in answer.headers
+    token = f"Bearer {consented['resumeToken']}"
+    again = publish(http, consented, CHROMIUM, Authorization=token)
+    assert again.headers["etag"] != answer.headers["etag"]
+    http.delete(again.headers["location"].removeprefix("/api/v1"))
+
+
+def test_the_endpoint_tells_what_it_takes(
+    http: httpx.Client, refused: Refused, session: dict[str, Any]
+) -> None:
+    answer = http.options(f"/sessions/{session['id']}/whip")
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["accept-post"] == "application/sdp"
+    assert answer.headers["allow"] == "OPTIONS, POST"
+    assert "link" not in answer.headers
+    refused(http.options(f"/sessions/{'0' * 24}/whip"), 404)
+    of_resource = http.options(f"/sessions/{session['id']}/whip/x")
+    assert of_resource.status_code == 200
+    assert of_resource.headers["accept-patch"] == FRAGMENT
+    assert of_resource.headers["allow"] == "DELETE, OPTIONS, PATCH"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE"])
+def test_other_methods_are_kept_for_later_versions(
+    http: httpx.Client, refused: Refused, session: dict[str, Any], method: str
+) -> None:
+    endpoint = f"/sessions/{session['id']}/whip"
+    for path, own in ((endpoint, {"POST"}), (f"{endpoint}/x", {"PATCH", "DELETE"})):
+        if method in own:
+            continue
+        answer = http.request(method, path)
+        assert answer.status_code == 405
+        assert set(answer.headers["allow"].split(", ")) == own | {"OPTIONS"}
+        if method != "HEAD":
+            refused(answer, 405)
+
+
+class Published:
+    """A publication without candidates, and its PATCH."""
+
+    def __init__(self, http: httpx.Client, session: dict[str, Any]) -> None:
+        answer = publish(http, session, BARE)
+        assert answer.status_code == 201
+        self.etag = answer.headers["etag"]
+        self._http = http
+        self._path = answer.headers["location"].removeprefix("/api/v1")
+
+    def patch(self, body: Any, etag: str | None = None, **headers: str) -> httpx.Response:
+        given = {"Content-Type": FRAGMENT, "If-Match": self.etag if etag is None else etag}
+        return self._http.patch(self._path, content=body, headers=given | headers)
+
+    def patch_without_etag(self, body: str) -> httpx.Response:
+        return self._http.patch(self._path, content=body, headers={"Content-Type": FRAGMENT})
+
+    def delete(self, **headers: str) -> httpx.Response:
+        return self._http.delete(self._path, headers=headers)
+
+
+@pytest.fixture
+def published(http: httpx.Client, consented: dict[str, Any]) -> Iterator[Published]:
+    made = Published(http, consented)
+    yield made
+    made.delete()
+
+
+def test_candidates_are_taken_without_a_word(published: Published) -> None:
+    tags = (published.etag, "*", f'"other", {published.etag}')
+    for tag in tags:
+        answer = published.patch(TRICKLED, tag)
+        assert (answer.status_code, answer.content) == (204, b"")
+        assert "etag" not in answer.headers
+    many = "".join(f"a=candidate:1 1 udp 1 10.0.{i}.1 {4000 + i} typ host\r\n" for i in range(200))
+    assert published.patch(TRICKLED + many).status_code == 204
+
+
+def test_a_patch_says_which_ice_session_it_means(published: Published, refused: Refused) -> None:
+    refused(published.patch_without_etag(TRICKLED), 428)
+    weak = f"W/{published.etag}"
+    for tag in ('"other"', weak, published.etag.strip('"'), "", '""'):
+        refused(published.patch(TRICKLED, tag), 412)
+        refused(published.patch("hello", tag), 412)
+
+
+def test_an_ice_restart_is_refused_and_the_connection_stays(
+    published: Published, refused: Refused
+) -> None:
+    for tag in ("*", published.etag):
+        assert "publish again" in refused(published.patch(RESTART, tag), 422)["detail"]
+    assert published.patch(TRICKLED).status_code == 204
+
+
+def test_a_bad_fragment_is_refused(published: Published, refused: Refused) -> None:
+    bodies = ("", "hello", CHROMIUM, without(TRICKLED, "a=mid"), "a=x\r\n", b"a=\xff\xfe")
+    for body in bodies:
+        refused(published.patch(body), 400)
+    refused(published.patch(TRICKLED, **{"Content-Type": "application/sdp"}), 415)
+    refused(published.patch(b"a=x\r\n" * MAX_FRAGMENT_BYTES), 413)
+    assert published.patch(TRICKLED).status_code == 204
+
+
+def test_no_fragment_is_our_fault(published: Published, refused: Refused) -> None:
+    lines = TRICKLED.splitlines(True)
+
+    @settings(max_examples=60)
+    @given(
+        st.lists(
+            st.tuples(st.integers(0, len(lines) - 1), st.integers(0, 60), st.text(max_size=6)),
+            min_size=1,
+            max_size=4,
+        )
+    )
+    def mutilate(edits: list[tuple[int, int, str]]) -> None:
+        edited = list(lines)
+        for at, column, text in edits:
+            edited[at] = edited[at][:column] + text + edited[at][column + len(text) :]
+        answer = published.patch(b"".join(line.encode("utf-8", "replace") for line in edited))
+        if answer.status_code != 204:
+            refused(answer, answer.status_code)
+            assert answer.status_code in (400, 422)
+
+    mutilate()
+
+
+def test_what_is_no_publication_takes_no_candidates(
+    http: httpx.Client, refused: Refused, consented: dict[str, Any]
+) -> None:
+    first = Published(http, consented)
+    token = f"Bearer {consented['resumeToken']}"
+    second = publish(http, consented, CHROMIUM, Authorization=token)
+    refused(first.patch(TRICKLED), 404)
+    location = second.headers["location"].removeprefix("/api/v1")
+    given = {"Content-Type": FRAGMENT, "If-Match": second.headers["etag"]}
+    assert http.patch(location, content=TRICKLED, headers=given).status_code == 204
+    http.delete(location).raise_for_status()
+    refused(http.patch(location, content=TRICKLED, headers=given), 404)
+
+
+def test_a_delete_asks_for_no_entity_tag(published: Published) -> None:
+    assert published.delete(**{"If-Match": '"other"'}).status_code == 200
 
 
 def test_an_offer_of_local_names_alone_is_answered(

@@ -22,7 +22,7 @@ from aiortc.rtcdtlstransport import RtpRouter
 from aiortc.rtcrtpreceiver import RemoteStreamTrack
 from aiortc.rtp import RtcpReceiverInfo, RtpPacket
 
-from signaling import stack
+from signaling import gnutls, stack
 from signaling.reception import Reception
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
@@ -161,6 +161,32 @@ def test_a_receiver_starts_once_its_keys_are_there() -> None:
     source = inspect.getsource(RTCPeerConnection)
     connect = source[source.index("async def __connect") :]
     assert connect.index("dtlsTransport.start(") < connect.index("receiver.receive(")
+
+
+async def test_a_handshake_can_be_given_to_gnutls_before_it_starts() -> None:
+    assert parameters(RTCDtlsTransport.start) == ["self", "remoteParameters"]
+    assert parameters(RTCDtlsTransport._do_handshake) == ["self"]
+    start = inspect.getsource(RTCDtlsTransport.start)
+    order = (
+        "self._ssl = SSL.Connection(",
+        "await self._do_handshake()",
+        "self._validate_peer_identity(remoteParameters)",
+        "self._setup_srtp()",
+    )
+    assert sorted(order, key=start.index) == list(order)
+    pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    transport: Any = pc.addTransceiver("audio").receiver.transport
+    assert transport._role == "auto"
+    mine = transport._RTCDtlsTransport__local_certificate
+    gnutls.Connection(mine._key, mine._cert, is_server=True)
+    await pc.close()
+
+
+def test_gnutls_has_all_that_a_transport_calls() -> None:
+    called = set(re.findall(r"self\._ssl\.(\w+)\(", inspect.getsource(RTCDtlsTransport)))
+    before_it_is_given = {"set_accept_state", "set_connect_state"}
+    assert before_it_is_given < called
+    assert called - before_it_is_given <= set(dir(gnutls.Connection))
 
 
 def test_a_packet_names_what_the_tap_hands_on() -> None:

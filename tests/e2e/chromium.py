@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from playwright.sync_api import Browser, BrowserContext, Playwright
@@ -30,10 +31,16 @@ def executable() -> str:
     raise RuntimeError("Chromium is not installed. On Debian: apt-get install chromium")
 
 
-def launch(playwright: Playwright, microphone: Path | None, *, refuse: bool = False) -> Browser:
+def launch(
+    playwright: Playwright,
+    microphone: Path | None,
+    *,
+    refuse: bool = False,
+    more_flags: Sequence[str] = (),
+) -> Browser:
     """Start the browser. `microphone` is a WAV file played once per capture; None: no device.
     `refuse`: the question for the microphone is answered with no."""
-    flags = list(FLAGS)
+    flags = [*FLAGS, *more_flags]
     if microphone is not None:
         flags += [
             "--use-fake-device-for-media-stream",

@@ -14,14 +14,19 @@ from hypothesis import strategies as st
 from engine.events import Feedback, Link
 from engine.features import Features
 from engine.feedback import (
+    AFTER_WEAK_MS,
     INTERRUPTION_MS,
     PRAISE_AFTER_SPEECH_MS,
     PRAISE_COOLDOWN_MS,
     PRAISE_PACE,
     RULES,
+    WEAK_CONCEALED_PCT,
+    WEAK_JITTER_MS,
+    WEAK_LAG_MS,
     Coach,
     Now,
     Rule,
+    is_weak,
 )
 
 STEP_MS = 100
@@ -54,12 +59,26 @@ def now(link: Link | None = None, *, volume: bool = True, **changes: Any) -> Now
     return Now(replace(GOOD, **changes), link, volume)
 
 
+def a_link(concealed_pct: float = 0.0, **figures: float) -> Link:
+    jitter_ms, lag_ms = figures.pop("jitter_ms", 5.0), figures.pop("lag_ms", 5.0)
+    return Link(
+        lost_pct=figures.pop("lost_pct", concealed_pct),
+        recovered_pct=figures.pop("recovered_pct", 0.0),
+        concealed_pct=concealed_pct,
+        jitter_ms=jitter_ms,
+        lag_ms=lag_ms,
+        bitrate_kbps=32.0,
+        weak=is_weak(concealed_pct, jitter_ms, lag_ms),
+        **figures,
+    )
+
+
 def lossy(pct: float) -> Link:
-    return Link(lost_pct=pct / 2, concealed_pct=pct / 2, jitter_ms=5.0, lag_ms=5.0)
+    return a_link(pct)
 
 
 MEASURED: dict[str, Callable[[float], Now]] = {
-    "link_trouble": lambda value: now(lossy(value)),
+    "link_trouble": lambda value: now(lossy(value * WEAK_CONCEALED_PCT)),
     "clipping": lambda value: now(clipped_pct=value),
     "too_quiet": lambda value: now(level_vs_baseline_db=value),
     "too_fast": lambda value: now(syllables_per_s=value),
@@ -215,7 +234,7 @@ def test_nothing_is_judged_before_there_is_enough_to_judge(early: Now) -> None:
 
 def test_of_several_troubles_the_one_highest_in_the_table_is_told_first() -> None:
     everything = now(
-        lossy(50.0),
+        a_link(),
         clipped_pct=2.0,
         level_vs_baseline_db=-20.0,
         syllables_per_s=8.0,
@@ -231,6 +250,92 @@ def test_of_several_troubles_the_one_highest_in_the_table_is_told_first() -> Non
     assert told == table
     gaps = [b - a for (a, _), (b, _) in zip(call.cues, call.cues[1:], strict=False)]
     assert set(gaps) == {INTERRUPTION_MS}
+
+
+WEAK = (
+    a_link(1.1 * WEAK_CONCEALED_PCT),
+    a_link(jitter_ms=1.1 * WEAK_JITTER_MS),
+    a_link(lag_ms=1.1 * WEAK_LAG_MS),
+)
+each_weakness = pytest.mark.parametrize("link", WEAK, ids=["concealed", "jitter", "lag"])
+each_by_ear = pytest.mark.parametrize(
+    "rule",
+    [rule for rule in RULES if rule.by_ear],
+    ids=[rule.code for rule in RULES if rule.by_ear],
+)
+
+
+def test_what_was_lost_and_recovered_is_no_trouble() -> None:
+    link = a_link(0.5, lost_pct=20.0, recovered_pct=19.5)
+    assert not link.weak
+    assert Call().hold(now(link), 60_000) == []
+
+
+@pytest.mark.parametrize(
+    ("link", "said"),
+    [
+        (a_link(25.0), "25 % of the last second's sound"),
+        (a_link(jitter_ms=50.0), "50 ms unevenly"),
+        (a_link(lag_ms=320.0), "320 ms late"),
+    ],
+    ids=["concealed", "jitter", "lag"],
+)
+def test_a_bad_link_is_told_with_its_figures_and_what_to_do(link: Link, said: str) -> None:
+    call = Call()
+    call.hold(now(a_link()), 1_000)
+    (cue,) = call.hold(now(link), 3_000)
+    assert cue.code == "link_trouble"
+    assert cue.severity == "high"
+    assert said in cue.evidence
+    assert "router" in cue.evidence
+    assert "cable" in cue.evidence
+    assert "not your voice" in cue.evidence
+
+
+def test_a_bad_link_is_told_before_anything_else_that_waits_to_be_told() -> None:
+    call = Call()
+    call.hold(now(a_link(50.0), clipped_pct=2.0, monologue_ms=200_000), 60_000)
+    assert [cue.code for _, cue in call.cues] == ["monologue", "link_trouble", "clipping"]
+
+
+def test_one_bad_second_is_not_told() -> None:
+    call = Call()
+    for _ in range(20):
+        call.hold(now(a_link(30.0)), 1_100)
+        call.hold(now(a_link()), 4_000)
+    assert call.cues == []
+
+
+@each_by_ear
+@each_weakness
+def test_a_rule_that_judges_by_ear_waits_while_the_link_is_weak_and_shortly_after(
+    rule: Rule, link: Link
+) -> None:
+    call = Call((rule,))
+    trouble = beyond(rule)
+    assert call.hold(trouble._replace(link=link), 60_000) == []
+    over_ms = call.t_ms - STEP_MS
+    call.hold(trouble._replace(link=a_link()), 60_000)
+    ((at_ms, cue),) = call.cues
+    assert cue.code == rule.code
+    assert at_ms == over_ms + AFTER_WEAK_MS + rule.hold_ms
+
+
+@each_weakness
+def test_what_the_network_cannot_cause_is_told_on_a_weak_link_too(link: Link) -> None:
+    told = []
+    for what in (now(link, clipped_pct=2.0), now(link, monologue_ms=200_000)):
+        told += [cue.code for cue in Call().hold(what, 5_000)]
+    assert told == ["clipping", "monologue"]
+
+
+@each_weakness
+def test_nobody_is_praised_for_what_a_weak_link_hid(link: Link) -> None:
+    call = Call()
+    for speech_ms in range(0, 2 * PRAISE_AFTER_SPEECH_MS, STEP_MS):
+        weak = speech_ms % 10_000 == 0
+        call.hold(now(link if weak else a_link(), speech_ms=speech_ms), STEP_MS)
+    assert call.cues == []
 
 
 def test_a_trouble_that_is_over_by_its_turn_is_not_told() -> None:
@@ -278,7 +383,8 @@ def test_praise_counts_from_the_last_flaw(flaw: Now) -> None:
         good = now(lossy(0.0), speech_ms=speech_ms)
         call.hold(flaw if speech_ms == 15_000 else good, STEP_MS)
     (at_ms,) = (at_ms for at_ms, cue in call.cues if cue.kind == "praise")
-    assert at_ms == pytest.approx(15_000 + PRAISE_AFTER_SPEECH_MS, abs=STEP_MS)
+    weak_ms = AFTER_WEAK_MS if flaw.link is not None and flaw.link.weak else 0
+    assert at_ms == pytest.approx(15_000 + weak_ms + PRAISE_AFTER_SPEECH_MS, abs=STEP_MS)
 
 
 MOMENTS = st.builds(

@@ -155,17 +155,66 @@ class FullJournal(MemoryJournal):
         super().append(kind, **fields)
 
 
-def test_an_event_that_was_not_written_was_never_numbered_or_told() -> None:
+def test_a_full_disk_costs_the_record_and_not_the_call() -> None:
     journal = FullJournal()
     session = make(journal)
     events = heard(session)
     session.emit(Bookmark(at_ms=0, label="one"))
     journal.is_full = True
-    with pytest.raises(OSError, match="no space left"):
-        session.emit(Bookmark(at_ms=0, label="two"))
+    for label in ("two", "three"):
+        session.emit(Bookmark(at_ms=0, label=label))
+    journal.is_full = False
+    session.emit(Bookmark(at_ms=0, label="four"))
+    told = [(event.seq, event.data.get("label", event.data.get("what"))) for event in events]
+    assert told == [(1, "one"), (2, "two"), (3, "journal"), (4, "three"), (5, "four")]
+    assert events[2].data == {"what": "journal", "why": "no space left", "untilMs": None}
+    assert session.unwritten == 3
+
+
+def test_the_journal_says_how_much_is_missing_from_it() -> None:
+    journal = FullJournal()
+    session = make(journal)
+    session.emit(Bookmark(at_ms=0, label="one"))
+    journal.is_full = True
+    session.record("features", f={})
+    session.emit(Bookmark(at_ms=0, label="two"))
     journal.is_full = False
     session.emit(Bookmark(at_ms=0, label="three"))
-    assert [(event.seq, event.data["label"]) for event in events] == [(1, "one"), (2, "three")]
+    records = list(journal.records())
+    assert [record["k"] for record in records] == ["event", "gap", "event"]
+    # the features, the event about the disk, and the bookmark
+    assert records[1]["missing"] == 3
+    assert [event["seq"] for event in session.events()] == [1, 4]
+
+
+def test_a_full_disk_is_logged_and_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    journal = FullJournal()
+    session = make(journal)
+    events = heard(session)
+    for is_full in (True, False) * 20:
+        journal.is_full = is_full
+        session.emit(Bookmark(at_ms=0))
+    assert [event.type for event in events].count("degraded") == 1
+    assert capsys.readouterr().out.count("journal_failed") == 1
+
+
+def test_a_call_is_coached_on_a_full_disk(phrase: Pcm) -> None:
+    on_disk, full = MemoryJournal(), FullJournal()
+    full.is_full = True
+    told: list[list[tuple[str, dict[str, Any]]]] = []
+    for journal in (on_disk, full):
+        recognizer = Delayed(hello)
+        session = make(journal, recognizer)
+        events = heard(session)
+        meters: list[object] = []
+        session.subscribe_meters(lambda *given, meters=meters: meters.append(given))
+        session.enter("active")
+        say(session, recognizer, frames_of(phrase))
+        session.complete("ended")
+        told.append([(event.type, event.data) for event in events if event.type != "degraded"])
+        assert len(meters) > 10
+    assert told[0] == told[1]
+    assert list(full.records()) == []
 
 
 def test_a_listener_that_fails_stops_neither_the_call_nor_the_others(phrase: Pcm) -> None:
@@ -220,6 +269,37 @@ def test_an_event_tells_the_newest_sample_processed(phrase: Pcm) -> None:
         assert {event.t for event in events[before:]} <= {frame.end_ms}
     assert session.t_ms == 6_000
     assert {event.track for event in events} == {TRACK}
+
+
+@pytest.mark.parametrize("before", ["active", "paused", "interrupted"])
+def test_a_suspended_call_has_its_words_and_can_be_taken_up_again(
+    before: SessionState, phrase: Pcm
+) -> None:
+    recognizer = Forgetting()
+    session = make(recognizer=recognizer)
+    events = heard(session)
+    session.enter("active")
+    say(session, recognizer, frames_of(phrase[: 2 * SAMPLE_RATE]))
+    if before != "active":
+        session.enter(before)
+    session.flush()
+    session.suspend("node_stopped")
+    assert session.state == "interrupted"
+    assert session.finals_due == 0
+    assert [event.type for event in events].count("transcript.final") == 1
+    assert recognizer.forgotten == [ID]
+    reasons = [event.data["reason"] for event in events if event.type == "session.state"]
+    assert reasons[-1] == (None if before == "interrupted" else "node_stopped")
+
+
+def test_a_call_that_is_over_cannot_be_suspended() -> None:
+    session = make()
+    session.enter("active")
+    session.complete("ended")
+    events = heard(session)
+    session.suspend("node_stopped")
+    assert session.state == "completed"
+    assert events == []
 
 
 def test_events_can_be_read_again_from_any_number(journal: Journal) -> None:

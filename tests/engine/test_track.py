@@ -155,7 +155,15 @@ def test_final_words_reach_the_scores(phrase: Pcm) -> None:
 
 def test_the_link_is_shown_and_judged(phrase: Pcm) -> None:
     tape = Tape()
-    tape.track.link = Link(lost_pct=20.0, concealed_pct=10.0, jitter_ms=30.0, lag_ms=80.0)
+    tape.track.link = Link(
+        lost_pct=20.0,
+        recovered_pct=10.0,
+        concealed_pct=10.0,
+        jitter_ms=30.0,
+        lag_ms=80.0,
+        bitrate_kbps=32.0,
+        weak=True,
+    )
     tape.play(frames_of(phrase))
     assert {meters.link for _, meters in tape.meters} == {tape.track.link}
     assert tape.of("features")[-1]["link"]["lost_pct"] == 20.0

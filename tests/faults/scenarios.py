@@ -18,8 +18,8 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.impairment import Impairment, relay
 from signaling.publisher import RATE, Publisher, PublishError, Received
-from tests.impairment import Impairment, relay
 from tests.node import ROOT, Node, children
 
 PATIENCE_S = 40.0

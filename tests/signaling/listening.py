@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
@@ -66,10 +67,8 @@ class ListeningClient:
 
     @property
     def sequence_steps(self) -> list[int]:
-        pairs = zip(self.heard, self.heard[1:], strict=False)
-        return [(after.sequence - before.sequence) & 0xFFFF for before, after in pairs]
+        return [(b.sequence - a.sequence) & 0xFFFF for a, b in pairwise(self.heard)]
 
     @property
     def timestamp_steps(self) -> list[int]:
-        pairs = zip(self.heard, self.heard[1:], strict=False)
-        return [(after.timestamp - before.timestamp) & 0xFFFFFFFF for before, after in pairs]
+        return [(b.timestamp - a.timestamp) & 0xFFFFFFFF for a, b in pairwise(self.heard)]

@@ -28,6 +28,13 @@ def hidden(sdp: str) -> str:
     return "".join(lines)
 
 
+def fragment(sdp: str) -> str:
+    """What `sdp` says of ICE, as it is trickled (RFC 8840)."""
+    kept = ("m=", "a=mid", "a=ice-ufrag", "a=ice-pwd", "a=candidate", "a=end-of-candidates")
+    lines = sdp[sdp.index("m=") :].splitlines(True)
+    return "".join(line for line in lines if line.startswith(kept))
+
+
 async def aiortc_offer() -> str:
     """A complete offer of a client that is then closed."""
     client = RTCPeerConnection(RTCConfiguration(iceServers=[]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import socket
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -13,15 +14,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aioice import stun
 from aiortc import RTCDataChannel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from signaling import opus, stack
-from signaling.peer import IceSettings, Peer, PeerEvents
+from signaling.ice import IceSettings
+from signaling.peer import NoAddress, Peer, PeerEvents
 from signaling.sdp import BadOffer
+from signaling.trickle import BadFragment, RestartRefused
 from tests.signaling.calling import Client, until
-from tests.signaling.offers import CHROMIUM, aiortc_offer, hidden
+from tests.signaling.offers import CHROMIUM, aiortc_offer, fragment, hidden, without
+
+ICE = IceSettings(reach="loopback")
 
 
 class Log:
@@ -44,7 +50,7 @@ class Log:
 
 @asynccontextmanager
 async def connected(log: Log, **rewrites: Any) -> AsyncIterator[tuple[Peer, Client, str]]:
-    peer, client = Peer(IceSettings(), log.events()), Client()
+    peer, client = Peer(ICE, log.events()), Client()
     offer = await client.offer()
     answer = await peer.answer(rewrites.get("offer", str)(offer))
     await client.accept(answer)
@@ -66,7 +72,7 @@ async def test_untouched_opus_packets_arrive_in_sequence() -> None:
 
 
 async def test_the_answer_carries_opus_alone_with_fec() -> None:
-    peer = Peer(IceSettings(), Log().events())
+    peer = Peer(ICE, Log().events())
     answer = await peer.answer(CHROMIUM)
     await peer.close()
     assert "m=audio 9 UDP/TLS/RTP/SAVPF 111" in answer or " 111\r\n" in answer
@@ -103,6 +109,92 @@ async def test_a_client_that_hides_its_addresses_connects() -> None:
     log = Log()
     async with connected(log, offer=hidden):
         await until(lambda: log.packets)
+
+
+async def test_a_client_whose_offer_has_no_candidates_is_found_by_its_checks() -> None:
+    log = Log()
+    async with connected(log, offer=lambda sdp: without(sdp, "a=candidate", "a=end-of")):
+        await until(lambda: log.packets)
+
+
+async def test_checks_are_sent_to_candidates_that_come_after_the_offer() -> None:
+    log = Log()
+    peer, client = Peer(ICE, log.events()), Client()
+    try:
+        whole = await client.offer()
+        answer = await peer.answer(without(whole, "a=candidate", "a=end-of"))
+        await peer.add_candidates(fragment(whole))
+        own: Any = client.sender.transport.transport._connection
+        await until(lambda: own._early_checks)  # and the client has not sent anything yet
+        await client.accept(answer)
+        await until(lambda: log.packets)
+    finally:
+        await client.close()
+        await peer.close()
+
+
+async def test_the_end_of_candidates_alone_does_not_end_the_wait_for_the_client() -> None:
+    log = Log()
+    peer, client = Peer(ICE, log.events()), Client()
+    try:
+        whole = await client.offer()
+        answer = await peer.answer(without(whole, "a=candidate", "a=end-of"))
+        await peer.add_candidates(without(fragment(whole), "a=candidate"))
+        await client.accept(answer)
+        await until(lambda: log.packets)
+    finally:
+        await client.close()
+        await peer.close()
+
+
+async def test_a_refused_fragment_leaves_the_connection_as_it_was() -> None:
+    log = Log()
+    async with connected(log) as (peer, client, _):
+        await until(lambda: log.packets)
+        own = fragment(client.pc.localDescription.sdp)
+        with pytest.raises(RestartRefused):
+            await peer.add_candidates(fragment(await aiortc_offer()))
+        with pytest.raises(BadFragment):
+            await peer.add_candidates(own.replace("a=mid:", "a=mid:x"))
+        await peer.add_candidates(own)
+        heard = len(log.packets)
+        await until(lambda: len(log.packets) > heard + 5)
+    assert log.closed == []
+
+
+async def test_checks_from_everywhere_teach_a_bounded_number_of_addresses() -> None:
+    peer, client = Peer(ICE, Log().events()), Client()
+    sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(60)]
+    try:
+        offer = await client.offer()
+        await peer.answer(without(offer, "a=candidate", "a=end-of"))
+        (ice,) = {receiver.transport.transport for receiver in peer._pc.getReceivers()}
+        node = ice._connection
+        (target,) = node.local_candidates
+        for sender in sockets:
+            check = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
+            check.attributes["USERNAME"] = f"{node.local_username}:{node.remote_username}"
+            check.attributes["PRIORITY"] = 1_000
+            check.attributes["ICE-CONTROLLING"] = 1
+            check.add_message_integrity(node.local_password.encode())
+            sender.sendto(bytes(check), (target.host, target.port))
+        for sender in sockets:  # each gets its answer, not each a check
+            sender.settimeout(5)
+            answer = await asyncio.to_thread(sender.recv, 2_000)
+            assert stun.parse_message(answer).message_class is stun.Class.RESPONSE
+        assert len(node.remote_candidates) == stack.MAX_LEARNED
+        assert len(node._check_list) == stack.MAX_LEARNED
+    finally:
+        for sender in sockets:
+            sender.close()
+        await client.close()
+        await peer.close()
+
+
+async def test_a_node_that_has_no_address_says_so() -> None:
+    peer = Peer(IceSettings(relay_only=True), Log().events())
+    with pytest.raises(NoAddress, match="no address"):
+        await peer.answer(CHROMIUM)
 
 
 async def test_a_client_that_closes_is_reported_once() -> None:
@@ -189,7 +281,7 @@ async def test_twenty_calls_leave_no_task_thread_or_descriptor_behind() -> None:
 async def test_a_refused_offer_leaves_no_descriptor_behind() -> None:
     before = open_descriptors()
     for _ in range(5):
-        peer = Peer(IceSettings(), Log().events())
+        peer = Peer(ICE, Log().events())
         with pytest.raises(BadOffer):
             await peer.answer(CHROMIUM.replace("a=rtcp-mux\r\n", ""))
     await asyncio.sleep(0.1)
@@ -203,7 +295,7 @@ async def test_an_offer_cut_off_at_any_line_is_answered_or_refused(source: str) 
     lines = offer.splitlines(True)
     refused = 0
     for count in range(len(lines)):
-        peer = Peer(IceSettings(), Log().events())
+        peer = Peer(ICE, Log().events())
         try:
             await peer.answer("".join(lines[:count]))
         except BadOffer:
@@ -220,7 +312,7 @@ def test_no_mutilated_offer_raises_anything_but_a_refusal() -> None:
 
     async def answer(offer: str) -> None:
         asyncio.get_running_loop().set_exception_handler(lambda _, fault: faults.append(fault))
-        peer = Peer(IceSettings(), Log().events())
+        peer = Peer(ICE, Log().events())
         with suppress(BadOffer):
             await peer.answer(offer)
         await peer.close()

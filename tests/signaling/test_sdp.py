@@ -15,6 +15,8 @@ LINES = CHROMIUM.splitlines(True)
 AUDIO = CHROMIUM[CHROMIUM.index("m=audio") : CHROMIUM.index("m=application")]
 CHANNELS = CHROMIUM[CHROMIUM.index("m=application") :]
 CANDIDATE = "a=candidate:1 1 udp 2122194687 {} {} typ host\r\n"
+USABLE = without(CHROMIUM, "a=candidate:1483393710", "a=candidate:648357942", "a=candidate:567755")
+"""Without Chromium's TCP candidates and the one in a documentation range."""
 ANSWER = (
     "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\n"
     "a=rtpmap:111 opus/48000/2\r\na=rtcp-fb:111 transport-cc\r\na=ssrc:1 cname:x\r\n"
@@ -29,17 +31,18 @@ def with_candidates(*lines: str) -> str:
     return without(CHROMIUM, "a=candidate:").replace("a=ice-ufrag", "".join(lines) + "a=ice-ufrag")
 
 
-def test_a_browsers_offer_passes_as_it_is() -> None:
-    assert checked_offer(CHROMIUM) == CHROMIUM
+def test_a_browsers_offer_passes_but_for_candidates_of_no_use() -> None:
+    assert checked_offer(CHROMIUM) == USABLE
+    assert len(candidates(USABLE)) == 1
 
 
 def test_an_offer_without_data_channels_passes() -> None:
-    offer = CHROMIUM.removesuffix(CHANNELS).replace("BUNDLE 0 1", "BUNDLE 0")
+    offer = USABLE.removesuffix(CHANNELS).replace("BUNDLE 0 1", "BUNDLE 0")
     assert checked_offer(offer) == offer
 
 
 def test_bare_newlines_are_taken_for_line_ends() -> None:
-    assert checked_offer(CHROMIUM.replace("\r\n", "\n")) == CHROMIUM
+    assert checked_offer(CHROMIUM.replace("\r\n", "\n")) == USABLE
 
 
 def test_local_names_are_dropped_and_so_is_the_end_of_candidates() -> None:
@@ -61,22 +64,39 @@ def test_the_end_of_candidates_stays_while_there_are_any() -> None:
         ("B1DAB9A1.LOCAL", "5000"),
         ("stun.example.com", "5000"),
         ("localhost", "5000"),
-        ("192.0.2.1", "65536"),
-        ("192.0.2.1", "0"),
-        ("192.0.2.1", "-1"),
-        ("192.0.2.1.5", "5000"),
+        ("10.0.0.1", "65536"),
+        ("10.0.0.1", "0"),
+        ("10.0.0.1", "-1"),
+        ("10.0.0.1.5", "5000"),
+        ("127.0.0.1", "5000"),
+        ("169.254.169.254", "80"),
+        ("192.0.2.1", "5000"),
     ],
 )
 def test_a_candidate_that_would_be_looked_up_or_cannot_be_sent_to_is_dropped(
     address: str, port: str
 ) -> None:
-    good = CANDIDATE.format("192.0.2.7", "4000")
+    good = CANDIDATE.format("10.0.0.7", "4000")
     offer = with_candidates(CANDIDATE.format(address, port), good)
     assert set(candidates(checked_offer(offer))) == {good.strip()}
 
 
+@pytest.mark.parametrize("end", ["\r", "\x0b", "\x0c", "\x1c", "\x85", "\u2028"])
+def test_no_candidate_hides_behind_another_kind_of_line_end(end: str) -> None:
+    hidden = f"a=x{end}a=candidate:9 1 udp 1 127.0.0.1 9 typ host\r\n"
+    offer = CHROMIUM.replace("a=sendonly", hidden + "a=sendonly")
+    assert "127.0.0.1 9 typ host" not in checked_offer(offer)
+
+
+def test_loopback_is_a_target_where_the_reach_says_so() -> None:
+    own = CANDIDATE.format("127.0.0.1", "4000")
+    checked = checked_offer(with_candidates(own), reach="loopback")
+    assert set(candidates(checked)) == {own.strip()}
+    assert candidates(checked_offer(with_candidates(own))) == []
+
+
 def test_the_number_of_candidates_is_bounded() -> None:
-    offer = with_candidates(*(CANDIDATE.format("192.0.2.1", 4_000 + i) for i in range(500)))
+    offer = with_candidates(*(CANDIDATE.format("10.0.0.1", 4_000 + i) for i in range(500)))
     assert len(candidates(checked_offer(offer))) == MAX_CANDIDATES
 
 

@@ -1,7 +1,7 @@
 // The HTTP API of a Forecourt node. Every failure is a Problem whose `detail` can be shown as it is.
 
 const BASE = "/api/v1";
-const UNREACHABLE = "The Forecourt server cannot be reached. Check that it is running and that you are connected, then try again.";
+export const UNREACHABLE = "The Forecourt server cannot be reached. Check that it is running and that you are connected, then try again.";
 
 /** A refused or failed request. `status` 0 means that no answer came. */
 export class Problem extends Error {
@@ -71,6 +71,12 @@ export async function publish(whipUrl, sdp, token, signal) {
   const answer = await request(whipUrl, { method: "POST", headers, body: sdp, signal });
   const location = answer.headers.get("Location");
   return { sdp: await answer.text(), location: location && new URL(location, answer.url).href };
+}
+
+/** What a WHIP endpoint links to: the values of its `Link` headers. `token` as for `publish`. */
+export async function links(whipUrl, token, signal) {
+  const headers = token ? { Authorization: `Bearer ${token}` } : {};
+  return (await request(whipUrl, { method: "OPTIONS", headers, signal })).headers.get("Link") ?? "";
 }
 
 /** Ends what `publish` started. `keepalive` lets it leave a page that is being closed. */

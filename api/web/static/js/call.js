@@ -1,7 +1,8 @@
 // A call: one session kept up over as many peer connections as the network makes necessary.
 
 import { Problem, events } from "./api.js";
-import { Publication } from "./publication.js";
+import { Blocked, Publication } from "./publication.js";
+import { SocketPublication } from "./socket.js";
 
 const PING_MS = 1000;
 const SILENT_MS = 4000;
@@ -14,7 +15,8 @@ const FINAL_STATUSES = new Set([401, 403, 404, 409, 410]);
 
 /**
  * Events: `state` (`detail`: connecting, live, reconnecting, ended or lost; with `problem` when one is known),
- * `event` (`detail`: a journalled envelope, each once and in order of seq), `meters` (`detail`: an envelope).
+ * `event` (`detail`: a journalled envelope, each once and in order of seq), `meters` (`detail`: an envelope),
+ * `slow` (WebRTC does not get through, a WebSocket is used), `dropped` (`detail`: seconds of sound it left out).
  */
 export class Call extends EventTarget {
   #session;
@@ -29,6 +31,7 @@ export class Call extends EventTarget {
   #heard = { bytes: 0, at: 0 };
   #grace = 0;
   #retryNow = null;
+  #isBlocked = false;
   #ended;
   #resolveEnded;
 
@@ -99,9 +102,31 @@ export class Call extends EventTarget {
     this.#publication?.end().catch((error) => console.info("The node will notice by itself:", error));
   }
 
-  #publish(resume) {
-    const { whipUrl, resumeToken } = this.#session;
-    return Publication.open({ whipUrl, microphone: this.#microphone, token: resumeToken, resume });
+  // Once WebRTC was found blocked, this call stays with the WebSocket; the next one tries again.
+  async #publish(resume) {
+    const { whipUrl, socketUrl, resumeToken: token } = this.#session;
+    const microphone = this.#microphone;
+    if (this.#isBlocked) return SocketPublication.open({ socketUrl, microphone, token });
+    try {
+      return await Publication.open({ whipUrl, microphone, token, resume });
+    } catch (error) {
+      if (!(error instanceof Blocked)) throw error;
+      const publication = await this.#publishSlowly({ socketUrl, microphone, token }, error);
+      this.#isBlocked = true;
+      if (this.#state === "connecting" || this.#state === "reconnecting") this.dispatchEvent(new Event("slow"));
+      return publication;
+    }
+  }
+
+  async #publishSlowly(wanted, blocked) {
+    try {
+      return await SocketPublication.open(wanted);
+    } catch (error) {
+      // A refusal of the node says more than that nothing came through.
+      if (error instanceof Problem && error.status) throw error;
+      console.warn("The slower connection does not get through either:", error);
+      throw blocked;
+    }
   }
 
   #take(publication) {
@@ -110,6 +135,7 @@ export class Call extends EventTarget {
     publication.addEventListener("message", ({ detail }) => this.#receive(detail));
     publication.addEventListener("connection", ({ detail }) => this.#connection(publication, detail));
     publication.addEventListener("closed", () => this.#broken(publication));
+    publication.addEventListener("dropped", ({ detail }) => this.dispatchEvent(new CustomEvent("dropped", { detail })));
   }
 
   #receive(envelope) {

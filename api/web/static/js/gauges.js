@@ -70,6 +70,8 @@ export class Gauges {
   #pitch = [];
   #pitchPath;
   #pitchValue = element("span", { class: "reading-value" }, "–");
+  #linkCaption = element("span", { class: "caption" });
+  #linkFigures = element("p", { class: "remark" });
   #scores = new Map();
   #writtenAt = 0;
   #referenceDbfs = null;
@@ -127,6 +129,7 @@ export class Gauges {
     this.#pitchValue.replaceChildren(
       meters.pitchHz === null ? "–" : decimal(meters.pitchHz, 0), element("small", {}, meters.pitchHz === null ? "" : " Hz"),
     );
+    this.#writeLink(meters.link);
   }
 
   /** Takes one `metrics` event's data; null clears the scores. */
@@ -153,7 +156,9 @@ export class Gauges {
     svg.append(this.#pitchPath);
     const pitch = element("div", { class: "gauge", "data-gauge": "pitch" }, element("h3", {}, "Pitch"), this.#pitchValue, svg);
     const volume = this.compare(null, "");
-    this.#panel.replaceChildren(volume.root, pace.root, clarity.root, pitch);
+    const link = element("div", { class: "gauge", "data-gauge": "link" }, element("h3", {}, "Connection", this.#linkCaption), this.#linkFigures);
+    this.#writeLink(null);
+    this.#panel.replaceChildren(volume.root, pace.root, clarity.root, pitch, link);
     this.#panel.dataset.paused = "false";
     pace.write(null, null, "", this.#wpmRemark);
     clarity.write(null, null, "");
@@ -192,6 +197,19 @@ export class Gauges {
       const caption = level < QUIET_DB ? "quieter than usual" : level > LOUD_DB ? "louder than usual" : "as usual";
       volume.write(level, signed(level), caption);
     }
+  }
+
+  // Over the last second. What was lost and recovered is heard all the same.
+  #writeLink(link) {
+    this.#linkCaption.textContent = !link ? "not measured now" : link.weak ? "weak" : "good";
+    this.#linkFigures.hidden = !link;
+    if (!link) return;
+    const recovered = link.recoveredPct > 0 ? ` (${decimal(link.recoveredPct)} % recovered)` : "";
+    const figures = [
+      `${decimal(link.concealedPct)} % of the sound lost${recovered}`, `${decimal(link.jitterMs, 0)} ms jitter`,
+      `${decimal(link.lagMs, 0)} ms lag`, `${decimal(link.bitrateKbps, 0)} kbit/s`,
+    ];
+    this.#linkFigures.textContent = figures.join(", ");
   }
 
   get #wpmRemark() {

@@ -15,8 +15,6 @@ import { Shortcuts } from "./shortcuts.js";
 import { Transcript } from "./transcript.js";
 import { WakeLock } from "./wakelock.js";
 
-const WEAK_LINK_PCT = 3;
-
 /** The kinds of call, by name. */
 export const KINDS_OF_CALL = { pitch: "Pitch", objection: "Objection", closing: "Closing" };
 
@@ -24,6 +22,7 @@ const REDUCED = {
   transcript: "Some words could not be written down",
   recording: "The recording has stopped; the call goes on",
   "volume feedback": "Volume tips are off",
+  journal: "This call is no longer being written down; it goes on",
 };
 
 const CONNECTION = {
@@ -102,6 +101,8 @@ export class Live {
     call.addEventListener("event", ({ detail }) => this.#event(detail));
     call.addEventListener("meters", ({ detail }) => this.#meters(detail));
     call.addEventListener("state", ({ detail }) => this.#state(detail));
+    call.addEventListener("slow", () => notify("slow", "info", "Your network blocks the fast connection, so a slower one is used. Tips may come a little later."));
+    call.addEventListener("dropped", ({ detail }) => notify("dropped", "warn", `The network is too slow for the sound: ${Math.ceil(detail)} s could not be sent.`));
     void listMicrophones(byId("call-device"), this.#microphone);
     try {
       await call.start();
@@ -109,6 +110,8 @@ export class Live {
       this.#call = null;
       throw error;
     }
+    // Session time begins with the first sound at the node, which a blocked network may have delayed.
+    this.#anchor = { sessionMs: 0, at: performance.now() };
     this.#enable(true);
     this.#shortcuts.start();
     void this.#wakeLock.hold();
@@ -143,9 +146,10 @@ export class Live {
     if (this.#call?.isPaused) return;
     this.#gauges.show(data);
     this.#speaking(data.speaking);
-    const bad = data.link ? data.link.lostPct + data.link.concealedPct : 0;
-    if ((bad >= WEAK_LINK_PCT) === this.#isWeak) return;
-    this.#isWeak = !this.#isWeak;
+    // The node says what is weak, so that this word and its tip agree.
+    const isWeak = data.link?.weak ?? false;
+    if (isWeak === this.#isWeak) return;
+    this.#isWeak = isWeak;
     this.#showState();
   }
 

@@ -1,9 +1,19 @@
 // One peer connection that carries the microphone to the node and events back: published by WHIP.
 
 import { publish, unpublish } from "./api.js";
+import { envelopesOf } from "./envelopes.js";
+import { iceServers } from "./ice.js";
 
 const GATHERING_MS = 1500;
 const OPENING_MS = 6000;
+
+/** The node answered the offer, but nothing got through: most often a firewall or VPN that blocks UDP. */
+export class Blocked extends Error {
+  constructor() {
+    super("The sound could not get through to the server. A firewall or VPN may block it.");
+    this.name = "Blocked";
+  }
+}
 
 /**
  * Events: `message` (`detail`: one envelope, from either channel), `connection` (`detail`: the ICE state),
@@ -16,7 +26,7 @@ export class Publication extends EventTarget {
   #location = null;
   #token;
 
-  /** Publishes `microphone` at `whipUrl`; resolves when events flow. Throws a Problem of the api, or an Error. */
+  /** Publishes `microphone` at `whipUrl`; resolves when events flow. Throws a Problem of the api, Blocked or an Error. */
   static async open({ whipUrl, microphone, token, resume }) {
     const made = new Publication(microphone, token);
     try {
@@ -75,27 +85,18 @@ export class Publication extends EventTarget {
 
   async #connect(whipUrl, resumeToken) {
     const pc = this.#pc;
+    pc.setConfiguration({ iceServers: await iceServers(whipUrl, resumeToken, AbortSignal.timeout(OPENING_MS)) });
     await pc.setLocalDescription(await pc.createOffer());
     await gathered(pc);
     const signal = AbortSignal.timeout(OPENING_MS);
     const answer = await publish(whipUrl, pc.localDescription.sdp, resumeToken, signal);
     this.#location = answer.location;
     await pc.setRemoteDescription({ type: "answer", sdp: answer.sdp });
-    await opened(this.#events);
+    await opened(pc, this.#events);
   }
 
   #receive(text) {
-    let envelopes;
-    try {
-      envelopes = JSON.parse(text);
-    } catch (error) {
-      console.warn("A message of the node is not JSON:", error);
-      return;
-    }
-    if (!Array.isArray(envelopes)) return;
-    for (const envelope of envelopes) {
-      if (envelope?.v === 1 && typeof envelope.type === "string" && envelope.data) this.#tell("message", envelope);
-    }
+    for (const envelope of envelopesOf(text)) this.#tell("message", envelope);
   }
 
   #tell(type, detail) {
@@ -121,13 +122,12 @@ function gathered(pc) {
   });
 }
 
-function opened(channel) {
+function opened(pc, channel) {
   if (channel.readyState === "open") return Promise.resolve();
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(
-      () => reject(new Error("The sound could not get through to the server. A firewall or VPN may block it.")),
-      OPENING_MS,
-    );
+    const blocked = () => { clearTimeout(timer); reject(new Blocked()); };
+    const timer = setTimeout(blocked, OPENING_MS);
+    pc.addEventListener("iceconnectionstatechange", () => { if (pc.iceConnectionState === "failed") blocked(); });
     channel.addEventListener("open", () => { clearTimeout(timer); resolve(); }, { once: true });
   });
 }

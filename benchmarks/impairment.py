@@ -3,6 +3,9 @@
 The client's candidates are taken out of its offer and the node's address in the answer is replaced
 by the relay's, so that ICE cannot find a way round it. Only media from the client is impaired:
 lost handshakes would test other people's retransmissions.
+
+Which packet is lost depends on the seed and on the packet's number alone, not on the delays drawn
+for the others, so that two receivers behind relays of equal seed miss the same packets.
 """
 
 from __future__ import annotations
@@ -22,12 +25,44 @@ Address = tuple[str, int]
 
 @dataclass(slots=True)
 class Impairment:
-    """`loss` is a share of media packets (0-1), `jitter_s` a uniform extra delay up to this."""
+    """`loss` and `duplicate` are shares of media packets (0-1), `jitter_s` a uniform extra delay up
+    to this, which reorders packets wherever it exceeds their distance."""
 
     loss: float = 0.0
     jitter_s: float = 0.0
     cut: bool = False
     """Nothing at all passes, in either direction."""
+    burst_packets: float | None = None
+    """Mean length of a run of lost packets; None: each packet is lost independently."""
+    duplicate: float = 0.0
+
+
+class Loss:
+    """Which packets are lost: independently, or by Gilbert's two-state chain.
+
+    The chain ("Capacity of a burst-noise channel", Bell Syst. Tech. J. 39, 1960; Elliott's model
+    of 1963 with loss 0 in the good state and 1 in the bad) leaves the bad state with probability
+    r = 1 / mean burst and enters it with p = r * loss / (1 - loss), which makes its share of time
+    in the bad state, p / (p + r), equal `loss`.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+        self._is_bad = False
+
+    def next(self, loss: float, burst_packets: float | None) -> bool:
+        """Whether the next packet is lost. Raises `ValueError` for bursts that cannot be: shorter
+        than one packet, or than the loss needs (loss / (1 - loss) packets)."""
+        drawn = self._random.random()
+        if burst_packets is None:
+            self._is_bad = drawn < loss
+            return self._is_bad
+        if burst_packets < 1 or loss >= 1 or loss / (1 - loss) > burst_packets:
+            raise ValueError(f"no chain loses {loss:.2f} in bursts of {burst_packets} packets")
+        leave = 1 / burst_packets
+        enter = leave * loss / (1 - loss)
+        self._is_bad = drawn >= leave if self._is_bad else drawn < enter
+        return self._is_bad
 
 
 class _Socket(asyncio.DatagramProtocol):
@@ -53,12 +88,20 @@ class _Socket(asyncio.DatagramProtocol):
 
 
 class Relay:
-    """Both ends' datagrams pass through here. `lost` of `media` packets did not."""
+    """Both ends' datagrams pass through here.
+
+    Of `media` packets `lost` did not, in `bursts` runs; `duplicated` passed twice, and `reordered`
+    left after a packet that had come after them.
+    """
 
     def __init__(self, impairment: Impairment, seed: int) -> None:
         self.impairment = impairment
-        self.media = self.lost = 0
-        self._random = random.Random(seed)
+        self.media = self.lost = self.bursts = self.duplicated = self.reordered = 0
+        self._loss = Loss(seed)
+        # A source of its own for the rest: a delay drawn must not change which packet is lost.
+        self._random = random.Random(seed + 1)
+        self._was_lost = False
+        self._newest_sent = 0
         self._front, self._back = _Socket(self), _Socket(self)
         self._client: Address | None = None
         self._node: Address | None = None
@@ -99,18 +142,36 @@ class Relay:
             return
         self._client = address
         assert self._node is not None
-        delay_s = 0.0
-        if _is_rtp(data):
-            self.media += 1
-            if self._random.random() < self.impairment.loss:
-                self.lost += 1
-                return
-            delay_s = self._random.uniform(0, self.impairment.jitter_s)
-        if delay_s > 0:
-            loop = asyncio.get_running_loop()
-            loop.call_later(delay_s, self._back.send, data, self._node)
+        if is_rtp(data):
+            self._take_media(data)
         else:
             self._back.send(data, self._node)
+
+    def _take_media(self, data: bytes) -> None:
+        self.media += 1
+        how = self.impairment
+        was_lost, self._was_lost = self._was_lost, self._loss.next(how.loss, how.burst_packets)
+        if self._was_lost:
+            self.lost += 1
+            self.bursts += not was_lost
+            return
+        self._pass_on(data, self._random.uniform(0, how.jitter_s))
+        if self._random.random() < how.duplicate:
+            self.duplicated += 1
+            self._pass_on(data, self._random.uniform(0, how.jitter_s))
+
+    def _pass_on(self, data: bytes, delay_s: float) -> None:
+        if delay_s > 0:
+            asyncio.get_running_loop().call_later(delay_s, self._send_media, data, self.media)
+        else:
+            self._send_media(data, self.media)
+
+    def _send_media(self, data: bytes, number: int) -> None:
+        assert self._node is not None
+        if number < self._newest_sent:
+            self.reordered += 1
+        self._newest_sent = max(self._newest_sent, number)
+        self._back.send(data, self._node)
 
 
 @asynccontextmanager
@@ -124,6 +185,6 @@ async def relay(impairment: Impairment, seed: int = 1) -> AsyncIterator[Relay]:
         made.close()
 
 
-def _is_rtp(data: bytes) -> bool:
+def is_rtp(data: bytes) -> bool:
     """Media, not RTCP, DTLS or STUN (RFC 7983; RFC 5761, 4)."""
     return len(data) >= 12 and 127 < data[0] < 192 and not 192 <= data[1] <= 223
