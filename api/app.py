@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute, Mount, Route, Router
 from api import problems
 from api.calls import Calls
 from api.logs import RequestLog
-from api.routes import microphone, pages, sessions, websocket, whep, whip
+from api.routes import metrics, microphone, pages, sessions, websocket, whep, whip
 from api.settings import Settings
 from engine import features
 from engine.asr import weights
@@ -92,7 +92,11 @@ def create_app(settings: Settings, model: Path) -> Starlette:
     )
     api += websocket.sockets
     app = Starlette(
-        routes=[Mount("/api/v1", Router(api, redirect_slashes=False)), *pages.routes],
+        routes=[
+            Mount("/api/v1", Router(api, redirect_slashes=False)),
+            *metrics.routes,
+            *pages.routes,
+        ],
         middleware=[
             Middleware(RequestLog, headers=SECURITY_HEADERS),
             Middleware(problems.Problems),

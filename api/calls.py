@@ -18,9 +18,10 @@ import structlog
 
 from api.call import Call, new_id
 from api.listeners import Listeners
-from api.past import Past, Unfinished, unknown
+from api.past import STOPPED, Past, Unfinished, unknown
 from api.problems import Problem
 from api.settings import Settings
+from api.traffic import Traffic
 from api.views import ConsentView, CreateSession, SessionView
 from engine.asr.window import Recognizer
 from engine.frames import FRAME_SAMPLES, sample_of
@@ -40,6 +41,8 @@ MAX_CREATED = 1_000
 FORGET_REFUSED_AFTER_S = 120.0
 SYNC_EVERY_S = 1.0
 RETRY_AFTER_S = 30
+BACK_AFTER_S = 2
+"""When a browser may look whether the node has been started again."""
 MAX_AWAY_S = 3_600.0
 """A call that broke off longer ago than this is not taken up again after a restart."""
 
@@ -64,6 +67,11 @@ class Calls:
         self.listeners = Listeners()
         self._tasks: set[asyncio.Task[None]] = set()
         self._syncer: asyncio.Task[None] | None = None
+        self.rooms: set[Room] = set()
+        """Every room that has not closed yet."""
+        self._ended = Traffic()
+        self.is_draining = False
+        self._is_stopping = False
 
     # life of the node
 
@@ -77,10 +85,27 @@ class Calls:
                 log.error("recovery_failed", file=str(unfinished.path), error=repr(error))
         self._syncer = asyncio.create_task(self._sync_forever(), name="journal-sync")
 
-    async def stop(self) -> None:
-        """End every live call cleanly. May be called again, for those that came meanwhile."""
-        rooms = [call.room for call in self._calls.values() if call.room is not None]
-        await asyncio.gather(*(room.end("node_stopped") for room in rooms))
+    def drain(self) -> None:
+        """Take no new calls from now on; live ones go on, and their browsers may come back."""
+        if not self.is_draining:
+            self.is_draining = True
+            log.info("draining", live=self.live)
+
+    async def stop(self, *, resumable: bool = False) -> None:
+        """End every live call cleanly. May be called again.
+
+        With `resumable` the calls that have a journal on disk are left interrupted instead: the
+        next node on this disk takes them up, and their browsers come back to them.
+        """
+        self.drain()
+        self._is_stopping = True
+        closings = []
+        for call in self._calls.values():
+            if call.room is not None:
+                lasts = isinstance(call.journal, FileJournal) and call.start_time is not None
+                close = call.room.suspend if resumable and lasts else call.room.end
+                closings.append(close(STOPPED))
+        await asyncio.gather(*closings)
         await asyncio.gather(*self._tasks)
         if self._syncer is not None:
             self._syncer.cancel()
@@ -91,10 +116,20 @@ class Calls:
         rooms = [call.room for call in self._calls.values() if call.room is not None]
         return sum(1 for room in rooms if not room.is_over)
 
+    def traffic(self) -> Traffic:
+        """What all calls of this node, the ended ones included, have taken in and lost."""
+        total = Traffic()
+        for room in self.rooms:
+            total.add(room)
+        total.join(self._ended)
+        return total
+
     # what routes ask
 
     def create(self, request: CreateSession) -> tuple[SessionView, str]:
         """A new session and its resume token."""
+        if self.is_draining:
+            raise _draining()
         waiting = [call for call in self._calls.values() if not call.has_begun]
         if len(waiting) >= MAX_CREATED:
             del self._calls[waiting[0].id]
@@ -136,7 +171,7 @@ class Calls:
             try:
                 answer = await call.room.publish(offer, token)
             except Busy as error:
-                raise Problem(409, str(error)) from error
+                raise self._busy(error) from error
             except BadOffer as error:
                 raise Problem(400, str(error)) from error
             except NoAddress as error:
@@ -157,13 +192,19 @@ class Calls:
                 room.admit(token)
                 room.attach(socket)
             except Busy as error:
-                raise Problem(409, str(error)) from error
+                raise self._busy(error) from error
             finally:
                 room.abandon_if_empty()
             call.new_resource()
             return room
 
+    def _busy(self, error: Busy) -> Problem:
+        """A call that this node has just let go of is not over: the next node has it."""
+        return _stopping() if self._is_stopping else Problem(409, str(error))
+
     async def _publishable(self, session_id: str) -> Call:
+        if self._is_stopping:
+            raise _stopping()
         call = self._calls.get(session_id)
         if call is None:
             if await asyncio.to_thread(self._past.holds, session_id):
@@ -238,6 +279,8 @@ class Calls:
             raise Problem(
                 403, "Nobody has consented to this call yet: PUT its /consent before publishing."
             )
+        if self.is_draining:
+            raise _draining()
         if self.live >= self._settings.max_calls:
             raise Problem(
                 503,
@@ -247,28 +290,40 @@ class Calls:
         recorder: Recorder | None = None
         journal: Journal = MemoryJournal()
         if call.consent.recording:
-            journal, recorder = await asyncio.to_thread(self._lay_out, call.id)
+            try:
+                journal, recorder = await asyncio.to_thread(self._lay_out, call)
+            except OSError as error:
+                log.error("disk_failed", session=call.id, error=repr(error))
+                detail = "This node's disk takes no recording now. Try again in half a minute."
+                later = {"Retry-After": str(RETRY_AFTER_S)}
+                raise Problem(503, detail, headers=later) from error
         call.journal = journal
-        journal.append("session", **call.first_record())
         beginning = Beginning()
         session = Session(call.id, call.config(), self._recognizer, journal, _clock(beginning))
         return self._room(call, session, beginning, recorder)
 
-    def _lay_out(self, session_id: str) -> tuple[Journal, Recorder]:
-        path = self._past.journal(session_id)
+    def _lay_out(self, call: Call) -> tuple[Journal, Recorder]:
+        """Raises `OSError` for a disk that takes nothing."""
+        path = self._past.journal(call.id)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # An earlier attempt of which nothing came; the consent in it may not hold any more.
         path.unlink(missing_ok=True)
-        return FileJournal(path), Recorder(self._writer, self._past.recording(session_id))
+        journal = FileJournal(path)
+        try:
+            journal.append("session", **call.first_record())
+        except OSError:
+            journal.close()
+            raise
+        return journal, Recorder(self._writer, self._past.recording(call.id))
 
     def _room(
         self, call: Call, session: Session, beginning: Beginning, recorder: Recorder | None
     ) -> Room:
         def begun() -> None:
             call.start_time = datetime.now(UTC)
-            session.journal.append("begin", at=call.start_time.isoformat())
+            session.record("begin", at=call.start_time.isoformat())
 
-        return Room(
+        room = Room(
             session,
             beginning,
             call.digest,
@@ -280,8 +335,12 @@ class Calls:
                 self._settings.hold_ms / 1000, stock=self._settings.receive == "stock"
             ),
         )
+        self.rooms.add(room)
+        return room
 
     def _closed(self, call: Call, room: Room) -> None:
+        self.rooms.discard(room)
+        self._ended.add(room)
         if room.session.state == "created":
             journal, call.journal, call.room = call.journal, None, None
             if isinstance(journal, FileJournal):
@@ -333,7 +392,7 @@ class Calls:
             call.journal,
             _clock(beginning),
             state="active",
-            next_seq=unfinished.last_seq + CRASH_SEQ_STEP,
+            next_seq=unfinished.last_seq + (1 if unfinished.is_whole else CRASH_SEQ_STEP),
             first_utterance=unfinished.last_utterance + 1,
             start_sample=sample_of(view.duration_ms) // FRAME_SAMPLES * FRAME_SAMPLES,
         )
@@ -393,6 +452,16 @@ class Calls:
         if not path.exists():
             return None
         return path.read_bytes() if view.status in ("active", "paused") else path
+
+
+def _draining() -> Problem:
+    detail = "This node takes no new calls: it is about to stop. Try again in half a minute."
+    return Problem(503, detail, headers={"Retry-After": str(RETRY_AFTER_S)})
+
+
+def _stopping() -> Problem:
+    detail = "This node is stopping. The call can be taken up again when it is back, in a moment."
+    return Problem(503, detail, headers={"Retry-After": str(BACK_AFTER_S)})
 
 
 def _is_same(resource: str, given: str) -> bool:

@@ -22,6 +22,8 @@ log = structlog.get_logger(__name__)
 JOURNAL = "journal.jsonl"
 UNREADABLE = (LookupError, OSError, TypeError, ValueError)
 """What a damaged journal, or one of another version, comes down to."""
+STOPPED = "node_stopped"
+"""Why a node's calls end, or are interrupted, when it is stopped."""
 MAX_REMEMBERED = 2_000
 """Views of past calls kept in memory; the oldest are read again beyond this."""
 
@@ -36,13 +38,17 @@ def unknown() -> Problem:
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """A call that broke off with the node: what a new node needs to take it up."""
+    """A call that broke off with the node: what a new node needs to take it up.
+
+    `is_whole`: the node stopped of its own accord, so that no event is missing behind `last_seq`.
+    """
 
     path: Path
     first: dict[str, Any]
     view: SessionView
     last_seq: int
     last_utterance: int
+    is_whole: bool
 
 
 class Past:
@@ -143,4 +149,5 @@ class Past:
             view,
             max(event["seq"] for event in events),
             max(utterances, default=0),
+            events[-1]["type"] == "session.state" and events[-1]["data"]["reason"] == STOPPED,
         )

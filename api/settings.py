@@ -61,6 +61,9 @@ class Settings(BaseSettings):
     """The longest that a packet waits for a missing one before it."""
     max_calls: Annotated[int, Field(ge=1)] = 40
     """Live calls before new ones are refused with 503."""
+    drain_s: Annotated[float, Field(ge=0, le=86_400)] = 0
+    """How long a node that is told to stop (SIGTERM) waits for its calls to end by themselves.
+    Whatever stops it must wait some 10 s longer before it kills."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_json: bool = True
 

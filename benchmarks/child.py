@@ -106,7 +106,7 @@ class Child:
         assert self._process is not None
         assert self._process.stdout is not None
         async for line in self._process.stdout:
-            reply = json.loads(line)
+            reply = json.loads(line); print("REPLY", self._command[2], list(reply), reply.get("number"), sorted(self._replies), len(line), file=sys.stderr)
             if reply.get("ready"):
                 self._ready.set()
             else:

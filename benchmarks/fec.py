@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 from fractions import Fraction
 
 import av
@@ -50,11 +50,11 @@ class Packets(MediaStreamTrack):
 
     kind = "audio"
 
-    def __init__(self, packets: Sequence[bytes]) -> None:
+    def __init__(self, packets: Iterable[bytes]) -> None:
         super().__init__()
         self.go = asyncio.Event()
         self.finished = asyncio.Event()
-        self._packets = packets
+        self._packets = iter(packets)
         self._sent = 0
         self._begun_s = 0.0
 
@@ -63,12 +63,13 @@ class Packets(MediaStreamTrack):
         await self.go.wait()
         if self._sent == 0:
             self._begun_s = time.monotonic()
-        if self._sent == len(self._packets) or self.readyState != "live":
+        payload = next(self._packets, None)
+        if payload is None or self.readyState != "live":
             self.finished.set()
             raise MediaStreamError
         due_s = self._begun_s + self._sent * FRAME / RATE
         await asyncio.sleep(max(0.0, due_s - time.monotonic()))
-        packet = av.Packet(self._packets[self._sent])
+        packet = av.Packet(payload)
         packet.pts, packet.time_base = self._sent * FRAME, _TICK
         self._sent += 1
         return packet

@@ -91,6 +91,7 @@ class Peer:
         pc = self._pc
         await pc.setRemoteDescription(RTCSessionDescription(sdp=offer, type="offer"))
         stack.limit_learned(pc)
+        stack.bound_channels(pc)
         for transceiver in pc.getTransceivers():
             transceiver.direction = "recvonly"
             if self._is_stock:

@@ -72,7 +72,16 @@ MAX_UNSENT_BYTES = 64 * 1024
 NTP_EPOCH_S = 2_208_988_800
 """From 1900 to 1970 (RFC 5905, 6)."""
 
-_TAP = "_forecourt_tap"
+CHECKS_PER_S, CHECKS_AT_ONCE = 200, 400
+"""STUN messages that one connection answers: each costs two HMACs."""
+RECORDS_PER_S, RECORDS_AT_ONCE = 500, 1_000
+"""DTLS records and RTCP packets of one connection; a client that is well sends some 50."""
+MAX_CHANNELS = 16
+MAX_INBOUND_STREAMS = 64
+MAX_FRAGMENTS = 1_024
+"""Pieces of unfinished messages on one SCTP stream; ours have at most four."""
+
+_GATE = "_forecourt_gate"
 _host_addresses = aioice.ice.get_host_addresses
 
 
@@ -108,28 +117,41 @@ def _demultiplex(protocol: Any, data: bytes, address: tuple[Any, ...]) -> None:
     Whatever a stranger sends must neither raise here nor wait without bound.
     """
     connection = protocol.receiver
+    gate: _Gate | None = getattr(connection, _GATE, None)
+    if gate is None:
+        gate = _Gate()
+        setattr(connection, _GATE, gate)
     size = len(data)
     if size == 0 or size > MAX_DATAGRAM_BYTES:
         refused.sizes += 1
     elif data[0] < 4:
+        if not gate.checks.take(time.monotonic()):
+            refused.flooded += 1
+            return
         try:
             _datagram_received(protocol, data, address)
         except STUN_REFUSALS as error:
             refused.stun += 1
             log.debug("stun_refused", error=repr(error))
+    elif gate.tap is not None and 127 < data[0] < 192 and not _is_rtcp(data):
+        gate.tap.take(data)
+    elif not (19 < data[0] < 64 or 127 < data[0] < 192):
+        refused.unknown += 1
+    elif connection._queue.qsize() >= MAX_QUEUED or not gate.records.take(time.monotonic()):
+        refused.queued += 1
     else:
-        tap: _Tap | None = getattr(connection, _TAP, None)
-        if 127 < data[0] < 192:
-            if tap is not None and not _is_rtcp(data):
-                tap.take(data)
-                return
-        elif not 19 < data[0] < 64:
-            refused.unknown += 1
-            return
-        if connection._queue.qsize() < MAX_QUEUED:
-            connection.data_received(data, protocol.local_candidate.component)
-        else:
-            refused.queued += 1
+        connection.data_received(data, protocol.local_candidate.component)
+
+
+class _Gate:
+    """What stands before one connection: its tap, once it has keys, and its limits."""
+
+    __slots__ = ("checks", "records", "tap")
+
+    def __init__(self) -> None:
+        self.tap: _Tap | None = None
+        self.checks = Bucket(CHECKS_PER_S, CHECKS_AT_ONCE)
+        self.records = Bucket(RECORDS_PER_S, RECORDS_AT_ONCE)
 
 
 def _is_rtcp(data: bytes) -> bool:
@@ -149,6 +171,7 @@ class Refused:
     unauthenticated: int = 0
     malformed: int = 0
     rtcp: int = 0
+    sctp: int = 0
 
 
 refused = Refused()
@@ -171,15 +194,16 @@ class _Tap:
 
     def take(self, data: bytes) -> None:
         """An encrypted RTP packet, as it came."""
-        now_s = time.monotonic()
-        if not self._bucket.take(now_s):
-            refused.flooded += 1
-            return
         try:
             plain = self._dtls._rx_srtp.unprotect(data)
         except (pylibsrtp.Error, ValueError):
             # a forgery, a replay, or longer than libsrtp's buffer
             refused.unauthenticated += 1
+            return
+        # Only now: a stranger's packets must not use up what the peer may send.
+        now_s = time.monotonic()
+        if not self._bucket.take(now_s):
+            refused.flooded += 1
             return
         try:
             packet = parse(plain)
@@ -248,7 +272,10 @@ def tap_audio(receiver: RTCRtpReceiver, on_packet: OnPacket) -> None:
         dtls._register_rtp_receiver(inner, parameters)
         types = {number for number, codec in codecs.items() if codec.name.lower() == "opus"}
         tap = _Tap(dtls, on_packet, getattr(inner, prefix + "remote_streams"), types)
-        setattr(dtls.transport._connection, _TAP, tap)
+        connection = dtls.transport._connection
+        gate = getattr(connection, _GATE, None) or _Gate()
+        gate.tap = tap
+        setattr(connection, _GATE, gate)
         _guard_rtcp(dtls)
         setattr(inner, prefix + "rtcp_task", asyncio.ensure_future(inner._run_rtcp()))
         setattr(inner, prefix + "started", True)
@@ -302,6 +329,48 @@ def _guard_rtcp(dtls: Any) -> None:
             log.debug("rtcp_refused", error=repr(error))
 
     dtls._handle_rtcp_data = guarded
+
+
+def bound_channels(pc: RTCPeerConnection) -> None:
+    """Hold a client's data channels to `MAX_CHANNELS`, and its unfinished messages to the window
+    that aiortc advertises but does not enforce. What it cannot read must not end the connection.
+    """
+    sctp: Any = pc.sctp
+    if sctp is None:
+        return
+    handle, take, open_channel = (
+        sctp._handle_data,
+        sctp._receive_data_chunk,
+        sctp._data_channel_receive,
+    )
+
+    async def handled(data: bytes) -> None:
+        try:
+            await handle(data)
+        except (AssertionError, LookupError, ValueError, struct.error) as error:
+            refused.sctp += 1
+            log.debug("sctp_refused", error=repr(error))
+
+    async def taken(chunk: Any) -> None:
+        stream = sctp._inbound_streams.get(chunk.stream_id)
+        if (
+            sctp._advertised_rwnd <= 0
+            or (stream is None and len(sctp._inbound_streams) >= MAX_INBOUND_STREAMS)
+            or (stream is not None and len(stream.reassembly) >= MAX_FRAGMENTS)
+        ):
+            refused.sctp += 1
+            return
+        await take(chunk)
+
+    async def opened(stream_id: int, pp_id: int, data: bytes) -> None:
+        new = stream_id not in sctp._data_channels
+        if new and len(sctp._data_channels) >= MAX_CHANNELS:
+            refused.sctp += 1
+            return
+        await open_channel(stream_id, pp_id, data)
+
+    sctp._handle_data, sctp._receive_data_chunk = handled, taken
+    sctp._data_channel_receive = opened
 
 
 def limit_learned(pc: RTCPeerConnection) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import ipaddress
+import signal
 import socket
+import time
 from pathlib import Path
+from types import FrameType
 from typing import IO, Any
 
 import click
@@ -57,18 +60,48 @@ def serve(host: str | None, port: int | None, data: Path | None) -> None:
             ws_ping_timeout=20,
         )
         click.echo(f"Forecourt listens on {address}", err=True)
-        _Server(config, app).run(sockets=[listener])
+        server = _Server(config, app, settings.drain_s)
+        try:
+            server.run(sockets=[listener])
+        except KeyboardInterrupt:
+            # uvicorn raises the signal again when all is done; the shell expects 128 + its number.
+            raise SystemExit(128 + signal.SIGINT) from None
 
 
 class _Server(uvicorn.Server):
-    """Ends the calls before it closes connections, so that whoever follows one is told."""
+    """Ends the calls before it closes connections, so that whoever follows one is told.
 
-    def __init__(self, config: uvicorn.Config, app: Starlette) -> None:
+    SIGTERM (a deployment) takes no new calls, waits up to `drain_s` for the live ones to end by
+    themselves and then leaves them resumable; once more, and it waits no longer. SIGINT (Ctrl-C)
+    ends the calls at once.
+    """
+
+    def __init__(self, config: uvicorn.Config, app: Starlette, drain_s: float) -> None:
         super().__init__(config)
         self._app = app
+        self._drain_s = drain_s
+        self._drained_by_s: float | None = None
+        self._is_resumable = True
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if sig == signal.SIGINT:
+            self._is_resumable = False
+        if sig == signal.SIGTERM and self._drain_s > 0 and self._drained_by_s is None:
+            # uvicorn and the event streams hear of it when the calls are over.
+            self._drained_by_s = time.monotonic() + self._drain_s
+        else:
+            super().handle_exit(sig, frame)
+
+    async def on_tick(self, counter: int) -> bool:
+        if self._drained_by_s is not None and not self.should_exit:
+            calls = self._app.state.calls
+            calls.drain()
+            if calls.live == 0 or time.monotonic() > self._drained_by_s:
+                super().handle_exit(signal.SIGTERM, None)
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        await self._app.state.calls.stop()
+        await self._app.state.calls.stop(resumable=self._is_resumable)
         await super().shutdown(sockets)
 
 

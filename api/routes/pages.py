@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from pathlib import Path
 
 from starlette.requests import Request
@@ -10,6 +12,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 WEB = Path(__file__).parent.parent / "web"
+DESCRIPTORS = Path("/dev/fd")
 
 POLICY = "; ".join(
     [
@@ -34,12 +37,12 @@ async def listen(request: Request) -> Response:
 
 
 async def health(request: Request) -> Response:
-    """200 once the recognizer is loaded, else 503."""
+    """200 once the recognizer is loaded, else 503; 503 too once no new calls are taken."""
     state = request.app.state
-    ready = state.scheduler.ready
+    ready = state.scheduler.ready and not state.calls.is_draining
     statistics = state.scheduler.statistics()
     body = {
-        "status": "ok" if ready else "starting",
+        "status": "draining" if state.calls.is_draining else "ok" if ready else "starting",
         "liveCalls": state.calls.live,
         "recognizer": {
             "waiting": statistics.waiting,
@@ -50,8 +53,18 @@ async def health(request: Request) -> Response:
             "restarts": statistics.restarts,
         },
         "recorder": {"waiting": state.writer.depth(), "dropped": state.writer.dropped},
+        "process": {
+            "tasks": len(asyncio.all_tasks()),
+            "threads": threading.active_count(),
+            "descriptors": _descriptors(),
+        },
     }
     return JSONResponse(body, 200 if ready else 503)
+
+
+def _descriptors() -> int | None:
+    """Open files and sockets of this process; None where the system does not list them."""
+    return sum(1 for _ in DESCRIPTORS.iterdir()) if DESCRIPTORS.is_dir() else None
 
 
 routes = [

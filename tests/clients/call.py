@@ -100,9 +100,9 @@ def by_werift(node: Node, speech: Speech, folder: Path) -> Call:
 def by_ffmpeg(node: Node, speech: Speech) -> Call:
     """It has no data channels: its events are read as a stream, and DELETE ends the call."""
     session_id = _create(node)
+    whip_url = _whip_url(node, session_id)
     publisher = subprocess.Popen(
-        [sys.executable, "-m", "tests.clients.ffmpeg"]
-        + [_whip_url(node, session_id), str(speech.file)],
+        [sys.executable, "-m", "tests.clients.ffmpeg", whip_url, str(speech.file)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -132,12 +132,13 @@ def _whip_url(node: Node, session_id: str) -> str:
 
 
 def _kept(node: Node, session_id: str, seen: list[Json]) -> Call:
-    with httpx.Client(base_url=f"{node.url}/api/v1/sessions/{session_id}", timeout=30) as http:
+    url = f"{node.url}/api/v1/sessions/{session_id}"
+    with httpx.Client(timeout=30) as http:
         return Call(
             seen,
-            http.get("").raise_for_status().json(),
-            http.get("/events").raise_for_status().json()["items"],
-            http.get("/recording").raise_for_status().content,
+            http.get(url).raise_for_status().json(),
+            http.get(f"{url}/events").raise_for_status().json()["items"],
+            http.get(f"{url}/recording").raise_for_status().content,
         )
 
 

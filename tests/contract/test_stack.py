@@ -145,7 +145,7 @@ async def test_a_connection_leads_from_its_receiver_to_its_keys_and_its_socket()
     connection: Any = dtls.transport._connection
     assert isinstance(connection, aioice.ice.Connection)
     assert connection._queue.qsize() == 0
-    setattr(connection, stack._TAP, None)  # it takes attributes
+    setattr(connection, stack._GATE, None)  # it takes attributes
     await pc.close()
 
 

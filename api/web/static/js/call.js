@@ -122,9 +122,8 @@ export class Call extends EventTarget {
     try {
       return await SocketPublication.open(wanted);
     } catch (error) {
-      // A refusal of the node says more than that nothing came through.
-      if (error instanceof Problem && error.status) throw error;
-      console.warn("The slower connection does not get through either:", error);
+      // What the node refuses, or the browser cannot do, says more than that nothing came through.
+      if (!(error instanceof Problem) || error.status) throw error;
       throw blocked;
     }
   }
