@@ -70,11 +70,11 @@ class NodeProcess:
         self._process.wait()
 
     def stop(self) -> None:
-        """SIGTERM, then SIGKILL if that does not end it in time. Safe to call twice."""
+        """SIGINT, which completes its calls; SIGKILL if that is not in time. Safe to call twice."""
         process = self._process
         if process is None or process.poll() is not None:
             return
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGINT)
         try:
             process.wait(STOP_WITHIN_S)
         except subprocess.TimeoutExpired:

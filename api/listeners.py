@@ -7,6 +7,7 @@ import asyncio
 from api.problems import Problem
 from signaling.audience import Full
 from signaling.ice import IceSettings
+from signaling.peer import NoAddress
 from signaling.room import Room
 from signaling.sdp import BadOffer
 from signaling.whep import Listener
@@ -44,6 +45,9 @@ class Listeners:
         try:
             answer = await listener.answer(offer)
         except Full as error:
+            retry = {"Retry-After": str(FULL_RETRY_S)}
+            raise Problem(503, str(error), headers=retry) from error
+        except NoAddress as error:
             retry = {"Retry-After": str(FULL_RETRY_S)}
             raise Problem(503, str(error), headers=retry) from error
         except BadOffer as error:

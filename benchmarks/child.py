@@ -105,15 +105,18 @@ class Child:
     async def _read(self) -> None:
         assert self._process is not None
         assert self._process.stdout is not None
-        async for line in self._process.stdout:
-            reply = json.loads(line); print("REPLY", self._command[2], list(reply), reply.get("number"), sorted(self._replies), len(line), file=sys.stderr)
-            if reply.get("ready"):
-                self._ready.set()
-            else:
-                self._replies.pop(reply["number"]).set_result(reply)
-        self._ready.set()
-        for waiting in self._replies.values():
-            waiting.set_result({"error": "the process ended"})
+        try:
+            async for line in self._process.stdout:
+                reply = json.loads(line)
+                if reply.get("ready"):
+                    self._ready.set()
+                else:
+                    self._replies.pop(reply.pop("number")).set_result(reply)
+        finally:
+            self._ready.set()
+            for waiting in self._replies.values():
+                if not waiting.done():
+                    waiting.set_result({"error": "the process ended"})
 
 
 def pin() -> list[str]:
@@ -136,9 +139,7 @@ async def serve(handlers: dict[str, Handler]) -> None:
     os.dup2(2, 1)  # what anybody prints is no reply
     reader = asyncio.StreamReader(limit=MAX_LINE)
     # uvloop keeps no reference of its own to the transport
-    pipe, _ = await loop.connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
-    )
+    pipe, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     running: set[asyncio.Task[None]] = set()
 
     async def answer(request: dict[str, Any]) -> None:

@@ -43,12 +43,17 @@ Send = Callable[[bytes], bool]
 """Takes an RTP packet; False where it could not be sent."""
 
 
-def encoded(pcm: NDArray[np.int16]) -> list[bytes]:
-    """48 kHz mono `pcm` as Opus packets of 20 ms, as a browser sets its encoder for speech."""
+def encoded(pcm: NDArray[np.int16], fec: bool = False) -> list[bytes]:
+    """48 kHz mono `pcm` as Opus packets of 20 ms, as a browser sets its encoder for speech.
+
+    With `fec` as after reports of loss: each packet carries a copy of the one before.
+    """
     codec = av.CodecContext.create("libopus", "w")
     codec.sample_rate, codec.layout, codec.format = RATE, "mono", "s16"
     codec.bit_rate, codec.time_base = BIT_RATE, Fraction(1, RATE)
     codec.options = {"application": "voip", "frame_duration": "20"}
+    if fec:
+        codec.options |= {"fec": "1", "packet_loss": "25"}
     packets: list[bytes] = []
     for at in range(0, len(pcm) // FRAME * FRAME, FRAME):
         frame = av.AudioFrame.from_ndarray(pcm[None, at : at + FRAME], format="s16", layout="mono")

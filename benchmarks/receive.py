@@ -14,7 +14,7 @@ import os
 import tempfile
 import time
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Literal
@@ -104,14 +104,15 @@ def measured(calls: int, sent: Rows, frames: Rows, cpu_pct: float) -> Run:
 
 
 def middle(runs: list[Run]) -> Run:
-    """The median of each figure; packets and lost frames are summed, the latest stays."""
-    values = {
-        name: median(getattr(run, name) for run in runs)
-        for name in (field.name for field in fields(Run))
-    }
-    values |= {name: sum(getattr(run, name) for run in runs) for name in ("packets", "lost")}
-    values["late_max_ms"] = max(run.late_max_ms for run in runs)
-    return Run(**values)
+    """Medians of several runs; packets and lost frames are summed, the greatest lateness stays."""
+    names = ("p50_ms", "p99_ms", "cpu_pct", "late_p50_ms", "late_p99_ms")
+    return Run(
+        calls=runs[0].calls,
+        packets=sum(run.packets for run in runs),
+        lost=sum(run.lost for run in runs),
+        late_max_ms=max(run.late_max_ms for run in runs),
+        **{name: median(getattr(run, name) for run in runs) for name in names},
+    )
 
 
 def verdict(run: Run) -> Verdict:
@@ -161,8 +162,8 @@ class Rig:
         await self._generator.ask("begin")
         await asyncio.sleep(SETTLE_S)
 
-    async def run(self, window_s: float) -> Run:
-        """Measure for `window_s`."""
+    async def run(self, window_s: float, drain_s: float) -> Run:
+        """Measure for `window_s`; what comes later than `drain_s` after that is lost."""
         sent, frames = self._folder / "sent", self._folder / "frames"
         await self._generator.ask("clear")
         await self._server.ask("clear")
@@ -171,7 +172,7 @@ class Rig:
         await asyncio.sleep(window_s)
         used_s = cpu.used_s(self._server.pid) - used_s
         ended_ns = time.monotonic_ns()
-        await asyncio.sleep(DRAIN_S)
+        await asyncio.sleep(drain_s)
         await self._server.ask("save", path=str(frames))
         await self._generator.ask("save", path=str(sent))
         packets = np.fromfile(sent, np.int64).reshape(-1, 4)
@@ -185,7 +186,12 @@ class Rig:
 
 
 async def climb(
-    kind: str, levels: tuple[int, ...], runs: int, window_s: float, server: Child | None = None
+    kind: str,
+    levels: tuple[int, ...],
+    runs: int,
+    window_s: float,
+    server: Child | None = None,
+    drain_s: float = DRAIN_S,
 ) -> list[Run]:
     """Measure ascending numbers of calls, up to the first above `CALLS` that does not pass."""
     server_core, load_core = cores()
@@ -200,7 +206,7 @@ async def climb(
         rig = Rig(server, generator, folder)
         for calls in levels:
             await rig.grow(calls)
-            reached.append(middle([await rig.run(window_s) for _ in range(runs)]))
+            reached.append(middle([await rig.run(window_s, drain_s) for _ in range(runs)]))
             if calls > CALLS and verdict(reached[-1]) != "passed":
                 break
     return reached

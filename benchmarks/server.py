@@ -12,7 +12,6 @@ As a process (`python -m benchmarks.server CORE KIND FOLDER`) it is asked, see `
 from __future__ import annotations
 
 import asyncio
-import gc
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -38,6 +37,7 @@ from engine.journal import MemoryJournal
 from engine.session import Session, SessionConfig
 from engine.vad import Silero
 from signaling import stack
+from signaling.collector import Collector
 from signaling.peer import IceSettings, Peer, PeerEvents
 from signaling.recorder import Recorder, Writer
 from signaling.room import Beginning, Room
@@ -213,12 +213,9 @@ async def _main(kind: str, folder: Path) -> None:
     else:
         stack.configure()
         server = Media(stamps) if kind == "media" else Full(stamps, folder)
+        Collector().start()
 
     async def clear() -> child.Reply:
-        if kind != "stock":
-            gc.collect()
-            gc.freeze()
-            gc.disable()
         stamps.clear()
         return {}
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
-from typing import Any
+from dataclasses import fields
 
 from engine.asr.window import Hypothesis, Recognizer, Window
 from engine.events import Link, Meters, TranscriptFinal, Wire
@@ -19,6 +18,8 @@ FEATURES_EVERY_MS = 100
 METRICS_EVERY_MS = 2_000
 VOICED_WITHIN = SAMPLE_RATE // 10
 """Silence up to this long still counts as speaking: stop consonants, not pauses."""
+
+FEATURES = tuple(field.name for field in fields(Features))
 
 Record = Callable[..., None]
 
@@ -148,9 +149,9 @@ class Track:
             self._analyzers.add_words(data.words)
 
     def _on_features(self, t_ms: int, features: Features) -> None:
-        fields: dict[str, Any] = asdict(features)
+        values = {name: getattr(features, name) for name in FEATURES}
         link = self.link.model_dump() if self.link else None
-        self._record("features", track=self.name, f=fields, link=link)
+        self._record("features", track=self.name, f=values, link=link)
         self._send_meters(
             t_ms,
             Meters(

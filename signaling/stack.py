@@ -422,7 +422,7 @@ class RtpSender:
         self.ssrc: int = inner._ssrc
         self.payload_type: int | None = None
         self._inner = inner
-        self._path: tuple[Any, Any, Callable[[], int]] | None = None
+        self._path: tuple[Any, Any, Callable[[], bool]] | None = None
         handle = inner._handle_rtcp_packet
 
         async def heard(packet: Any) -> None:
@@ -450,9 +450,9 @@ class RtpSender:
         if pair is None:
             return False
         if self._path is None or self._path[0] is not pair:
-            self._path = (pair, pair.protocol.transport, _backlog(pair.protocol.transport))
-        _, socket, unsent_bytes = self._path
-        if socket.is_closing() or unsent_bytes() > MAX_UNSENT_BYTES:
+            self._path = (pair, pair.protocol.transport, _room_in(pair.protocol.transport))
+        _, socket, has_room = self._path
+        if not has_room():
             return False
         socket.sendto(dtls._tx_srtp.protect(packet), pair.remote_addr)
         self._count(packet)
@@ -481,13 +481,15 @@ class RtpSender:
         setattr(self._inner, "_RTCRtpSender__" + name, value)
 
 
-def _backlog(socket: Any) -> Callable[[], int]:
-    """How many bytes wait in a datagram transport, a TURN allocation's among them."""
+def _room_in(socket: Any) -> Callable[[], bool]:
+    """Whether a datagram transport is open and keeps up, a TURN allocation's among them."""
     if isinstance(socket, aioice.turn.TurnTransport):
-        tasks: Any = socket._TurnTransport__send_tasks  # type: ignore[attr-defined]
-        return lambda: MAX_RTP_BYTES * len(tasks)
-    unsent: Callable[[], int] = socket.get_write_buffer_size
-    return unsent
+        inner: Any = socket
+        relay = inner._TurnTransport__inner_protocol.transport
+        tasks = inner._TurnTransport__send_tasks
+        most = MAX_UNSENT_BYTES // MAX_RTP_BYTES
+        return lambda: not relay.is_closing() and len(tasks) <= most
+    return lambda: not socket.is_closing() and socket.get_write_buffer_size() <= MAX_UNSENT_BYTES
 
 
 def on_rtp_sent(sender: RTCRtpSender, sent: Callable[[int, int], None]) -> None:

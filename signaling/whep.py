@@ -82,8 +82,10 @@ class Numbering:
 class _Connection(Peer):
     """A peer that receives: the answer sends Opus alone."""
 
-    def __init__(self, ice: IceSettings, events: PeerEvents, on_rtcp: Callable[[], None]) -> None:
-        super().__init__(ice, events)
+    def __init__(
+        self, ice: IceSettings, events: PeerEvents, user: str, on_rtcp: Callable[[], None]
+    ) -> None:
+        super().__init__(ice, events, user)
         self._on_rtcp = on_rtcp
         self.rtp: stack.RtpSender | None = None
 
@@ -93,6 +95,7 @@ class _Connection(Peer):
     async def _negotiate(self, offer: str) -> str:
         pc: RTCPeerConnection = self._pc
         await pc.setRemoteDescription(RTCSessionDescription(sdp=offer, type="offer"))
+        stack.limit_learned(pc)
         (transceiver,) = pc.getTransceivers()
         transceiver.direction = "sendonly"
         stack.keep_only_opus(transceiver)
@@ -134,7 +137,7 @@ class Listener:
             on_channel=self._on_channel,
             on_closed=self._on_connection_closed,
         )
-        self._connection = _Connection(ice, events, self._heard)
+        self._connection = _Connection(ice, events, session.id, self._heard)
 
     @property
     def is_connected(self) -> bool:
@@ -143,7 +146,10 @@ class Listener:
         return rtp is not None and rtp.payload_type is not None
 
     async def answer(self, offer: str) -> str:
-        """Join the audience, answer `offer`. Raises `Full` or `BadOffer`; nothing is left then."""
+        """Join the audience, answer `offer`.
+
+        Raises `Full`, `BadOffer` or `NoAddress`; nothing is left then.
+        """
         self._audience.join(self)
         try:
             answer = await self._connection.answer(offer)

@@ -77,6 +77,17 @@ class Node:
         """End the node as an operator would; its exit code, None where it does not run."""
         return self._end(signal.SIGTERM)
 
+    def tell(self, how: signal.Signals) -> None:
+        """Send the node's own process a signal and go on."""
+        assert self._process is not None
+        self._process.send_signal(how)
+
+    def wait(self) -> int:
+        """Wait until the node ends by itself; its exit code."""
+        assert self._process is not None
+        process, self._process = self._process, None
+        return process.wait(STOPS_WITHIN_S)
+
     def kill(self) -> None:
         """End the node's own process at once, as the kernel would when memory is short."""
         self._end(signal.SIGKILL)

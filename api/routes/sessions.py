@@ -12,6 +12,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from api.calls import Calls
+from api.past import STOPPED
 from api.problems import Problem, json_of
 from api.views import ConsentView, CreateSession
 from engine.events import Event
@@ -83,7 +84,8 @@ async def get_events(request: Request) -> Response:
 
 
 async def _stream(calls: Calls, session_id: str, after_seq: int) -> AsyncIterator[ServerSentEvent]:
-    """Journalled events, then live ones, without a gap or a repeat, until the call completes."""
+    """Journalled events, then live ones, without a gap or a repeat, until the call completes or
+    this node stops."""
     queue: asyncio.Queue[Event] = asyncio.Queue(MAX_STREAMED)
     behind = asyncio.Event()
 
@@ -106,6 +108,9 @@ async def _stream(calls: Calls, session_id: str, after_seq: int) -> AsyncIterato
             if event["seq"] > after_seq:
                 after_seq = event["seq"]
                 yield _sse(event)
+                if event["data"].get("reason") == STOPPED:
+                    # Where the call is not completed, the next node goes on with it.
+                    return
     finally:
         if undo is not None:
             undo()

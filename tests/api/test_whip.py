@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,8 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from signaling import stack
 from signaling.trickle import MAX_FRAGMENT_BYTES
 from tests.api.conftest import CONSENT, Refused
+from tests.node import Node
+from tests.signaling.calling import Client, until
 from tests.signaling.offers import CHROMIUM, fragment, hidden, without
 
 SDP = {"Content-Type": "application/sdp"}
@@ -86,6 +90,14 @@ def test_other_methods_are_kept_for_later_versions(
         assert set(answer.headers["allow"].split(", ")) == own | {"OPTIONS"}
         if method != "HEAD":
             refused(answer, 405)
+
+
+@pytest.fixture
+def own_loopback() -> Iterator[None]:
+    stack.configure()
+    stack.use_loopback(True)
+    yield
+    stack.use_loopback(False)
 
 
 class Published:
@@ -190,6 +202,35 @@ def test_what_is_no_publication_takes_no_candidates(
 
 def test_a_delete_asks_for_no_entity_tag(published: Published) -> None:
     assert published.delete(**{"If-Match": '"other"'}).status_code == 200
+
+
+async def test_a_client_that_trickles_is_connected(
+    node: Node, consented: dict[str, Any], own_loopback: None
+) -> None:
+    client = Client()
+    path = f"/api/v1/sessions/{consented['id']}"
+
+    async def is_active() -> bool:
+        return bool((await http.get(path)).json()["status"] == "active")
+
+    async with httpx.AsyncClient(base_url=node.url, timeout=30) as http:
+        try:
+            whole = await client.offer()
+            bare = without(whole, "a=candidate", "a=end-of")
+            answer = await http.post(f"{path}/whip", content=bare, headers=SDP)
+            location, etag = answer.headers["location"], answer.headers["etag"]
+            given = {"Content-Type": FRAGMENT, "If-Match": etag}
+            patched = await http.patch(location, content=fragment(whole), headers=given)
+            assert patched.status_code == 204, patched.text
+            own: Any = client.sender.transport.transport._connection
+            await until(lambda: own._early_checks)  # and the client has not sent anything yet
+            await client.accept(answer.text)
+            while not await is_active():
+                await asyncio.sleep(0.05)
+            (await http.delete(location)).raise_for_status()
+        finally:
+            await client.close()
+        assert (await http.get(path)).json()["status"] == "completed"
 
 
 def test_an_offer_of_local_names_alone_is_answered(

@@ -15,7 +15,7 @@ def call(calls: dict[str, Future[Call]]) -> Call:
 
 
 def test_its_delete_ends_the_call(call: Call) -> None:
-    assert call.states == [("active", None), ("completed", "ended")]
+    assert call.states == [("active", None), ("completed", "deleted")]
     assert call.view["status"] == "completed"
 
 

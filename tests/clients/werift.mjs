@@ -52,7 +52,7 @@ await within(open, "data channels");
 
 const begunMs = performance.now();
 for (const [index, payload] of packets.entries()) {
-  await sleep(begunMs + index * PACKET_MS - performance.now());
+  await sleep(Math.max(0, begunMs + index * PACKET_MS - performance.now()));
   // werift puts its own payload type, SSRC and offsets in
   const header = new RtpHeader({ sequenceNumber: index, timestamp: index * TICKS, marker: index === 0 });
   track.writeRtp(new RtpPacket(header, payload));
@@ -60,3 +60,4 @@ for (const [index, payload] of packets.entries()) {
 events.send(JSON.stringify({ type: "end" }));
 await within(completed, "completed");
 await pc.close();
+process.exit(); // a closed connection leaves sockets and a timer behind

@@ -20,6 +20,7 @@ from tests.coturn import Coturn
 from tests.faults import scenarios
 from tests.faults.scenarios import Outcome, Pcm, Together
 from tests.node import Node, running
+from tests.signaling.listening import ListeningClient
 from tests.signaling.offers import CHROMIUM
 
 ENOUGH_PACKETS = 4 * 50
@@ -59,12 +60,25 @@ async def relayed(node: Node, speech: Pcm) -> Outcome:
 
 
 async def direct(node: Node, speech: Pcm) -> Outcome:
-    """A client that knows of no TURN server."""
-    publisher = Publisher(node.url, speech)
+    """A client that knows of no TURN server, and one that listens to it."""
+    publisher, listener = Publisher(node.url, speech), ListeningClient()
     await publisher.create()
     await publisher.connect()
+    await scenarios.until(lambda: scenarios.heard(publisher, "session.state"), "beginning")
+    async with scenarios.api(node) as http:
+
+        async def answer_to(offer: str) -> str:
+            path = f"/sessions/{publisher.session_id}/whep"
+            headers = {"Content-Type": "application/sdp"}
+            return (await http.post(path, content=offer, headers=headers)).raise_for_status().text
+
+        answer = await listener.connect(answer_to)
     await scenarios.play_to_end(publisher)
-    return await scenarios.outcome(node, publisher, id=publisher.session_id)
+    await listener.close()
+    candidates = [line for line in answer.splitlines() if line.startswith("a=candidate")]
+    return await scenarios.outcome(
+        node, publisher, id=publisher.session_id, candidates=candidates, heard=len(listener.heard)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +142,12 @@ def test_a_client_behind_the_relay_reaches_the_nodes_own_address(world: Relayed)
     call: Outcome = world.calls["client"]
     assert {line.split()[7] for line in call.seen["candidates"]} == {"host", "relay"}
     assert call.seen["pair"].local_candidate.type == "relay"
+
+
+def test_a_listener_hears_the_call_through_the_nodes_relay(world: Relayed) -> None:
+    call: Outcome = world.calls["node"]
+    assert {line.split()[7] for line in call.seen["candidates"]} == {"relay"}
+    assert call.seen["heard"] > ENOUGH_PACKETS
 
 
 def test_the_nodes_log_holds_no_credential(world: Relayed) -> None:

@@ -140,8 +140,10 @@ async def test_the_end_of_candidates_alone_does_not_end_the_wait_for_the_client(
         whole = await client.offer()
         answer = await peer.answer(without(whole, "a=candidate", "a=end-of"))
         await peer.add_candidates(without(fragment(whole), "a=candidate"))
+        await asyncio.sleep(0.2)  # ICE looks again every 20 ms whether it has failed
         await client.accept(answer)
         await until(lambda: log.packets)
+        assert log.closed == []
     finally:
         await client.close()
         await peer.close()

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.events import Meters
+from engine.events import Event, Meters
 from signaling.channel import MAX_MESSAGE_BYTES
+from signaling.commands import AT_ONCE, PER_S
 from signaling.recorder import Recorder, Writer
 from signaling.room import (
     CLOSED_AFTER_S,
@@ -309,8 +310,10 @@ def test_a_malformed_message_is_told_and_counted_and_the_call_goes_on(message: s
 
 def test_a_full_disk_does_not_reach_the_connection_and_the_call_goes_on() -> None:
     journal = BrokenJournal()
+    heard: list[Event] = []
 
     async def scenario(stage: Stage) -> None:
+        stage.session.subscribe(heard.append)
         await stage.speak(1)
         journal.is_full = True
         await stage.speak(1)
@@ -320,6 +323,9 @@ def test_a_full_disk_does_not_reach_the_connection_and_the_call_goes_on() -> Non
         stage.say("bookmark")
         assert len(stage.events("bookmark")) == 1
         assert stage.session.t_ms == 4_000
+        told = [event.type for event in heard]
+        assert told.count("bookmark") == 2
+        assert told.count("degraded") == 1
 
     on_stage(scenario, journal=journal)
 
@@ -348,6 +354,96 @@ def test_the_end_waits_a_second_for_final_words_and_no_longer() -> None:
         assert stage.loop.time() - begun_s == pytest.approx(FINALS_WITHIN_S, abs=0.05)
         assert stage.states[-1] == ("completed", "ended")
         assert stage.recognizer.forgotten == [stage.session.id]
+
+    on_stage(scenario)
+
+
+def test_a_suspended_call_is_interrupted_and_its_room_closed() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.speak(1)
+        await stage.room.suspend("node_stopped")
+        assert stage.states == [("active", None), ("interrupted", "node_stopped")]
+        assert stage.closed == ["interrupted"]
+        assert stage.connection.closures == 1
+        assert len(stage.events("metrics")) == 1
+        stage.packet(PACKETS[100])
+        assert stage.session.t_ms == 1_000
+        with pytest.raises(Busy):
+            await stage.room.publish(CHROMIUM, TOKEN)
+
+    on_stage(scenario)
+
+
+def test_a_call_whose_client_is_away_is_suspended_as_it_is() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.speak(1)
+        await stage.vanish(LOST_AFTER_S + 1)
+        await stage.room.suspend("node_stopped")
+        assert stage.states == [("active", None), ("interrupted", "client_lost")]
+
+    on_stage(scenario)
+
+
+def test_session_time_runs_to_the_end_of_a_pause_that_is_suspended() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.speak(1)
+        stage.say("pause")
+        for _ in range(5):
+            stage.say("ping")
+            await stage.vanish(1)
+        await stage.room.suspend("node_stopped")
+        assert [state for state, _ in stage.states] == ["active", "paused", "interrupted"]
+        assert stage.session.t_ms == pytest.approx(6_000, abs=100)
+
+    on_stage(scenario)
+
+
+@pytest.mark.parametrize("message", ['{"type":"bookmark"}', "nonsense", '{"type":"device"}'])
+def test_a_flood_of_messages_is_told_once_and_leaves_a_bounded_trace(message: str) -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.speak(1)
+        for _ in range(100):
+            for _ in range(10):
+                stage.message(message)
+            await stage.speak(0.1)
+        traces = [r for r in stage.session.journal.records() if r["k"] in ("event", "command")]
+        mine = [r for r in traces if r["k"] == "command" or r["e"]["type"] in ("bookmark", "error")]
+        assert len(mine) < 2 * (AT_ONCE + 11 * PER_S + 1)
+        codes = [event["data"]["code"] for event in stage.events("error")]
+        assert codes.count("too_many_messages") == 1
+        assert stage.room.dropped_commands == pytest.approx(1_000 - AT_ONCE - 10 * PER_S, abs=2)
+        assert stage.states == [("active", None)]
+        assert stage.session.t_ms == 11_000
+
+    on_stage(scenario)
+
+
+def test_after_a_flood_a_client_is_taken_at_its_word_again() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.speak(1)
+        for _ in range(1_000):
+            stage.say("bookmark", label="flood")
+        await stage.speak(3)
+        stage.say("bookmark", label="meant")
+        assert stage.events("bookmark")[-1]["data"]["label"] == "meant"
+
+    on_stage(scenario)
+
+
+def test_a_pause_and_an_end_are_obeyed_in_a_flood() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.speak(1)
+        for _ in range(1_000):
+            stage.say("bookmark")
+        stage.say("pause")
+        assert stage.session.state == "paused"
+        for _ in range(1_000):
+            stage.say("pause")
+        commands = [r for r in stage.session.journal.records() if r["k"] == "command"]
+        assert len(commands) <= AT_ONCE + 1
+        stage.say("end")
+        await stage.room.end("over")
+        assert stage.states[-1] == ("completed", "ended")
 
     on_stage(scenario)
 
