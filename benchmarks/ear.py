@@ -28,7 +28,8 @@ from benchmarks import child
 from engine.clock import RTP_RATE, Anchor, TrackClock
 from engine.frames import SAMPLE_RATE, Frame, Framer, Source
 from signaling import stack
-from signaling.peer import IceSettings, Peer, PeerEvents
+from signaling.ice import IceSettings
+from signaling.peer import Peer, PeerEvents
 from signaling.rtp import Receiver
 
 KINDS = ("ours", "stock")
@@ -200,7 +201,8 @@ async def _main(kind: str) -> None:
     stack.use_loopback(True)
     if kind == "ours":
         stack.configure()
-    make: Callable[[], Ear] = {"ours": Ours, "stock": Stock}[kind]
+    makers: dict[str, Callable[[], Ear]] = {"ours": Ours, "stock": Stock}
+    make = makers[kind]
     ears: dict[str, Ear] = {}
 
     async def answer(call: str, offer: str) -> child.Reply:

@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Iterable
 from fractions import Fraction
+from typing import Any
 
 import av
 import numpy as np
@@ -58,7 +59,7 @@ class Packets(MediaStreamTrack):
         self._sent = 0
         self._begun_s = 0.0
 
-    async def recv(self) -> av.Packet:  # type: ignore[override]
+    async def recv(self) -> av.Packet[Any]:
         """The next packet when it is due; aiortc sends packets as they are."""
         await self.go.wait()
         if self._sent == 0:

@@ -1,11 +1,12 @@
 """The load: calls that send real speech, all paced by one thread that does nothing else.
 
 aiortc does each call's handshake; then packets go straight from here through the call's own SRTP
-session into its ICE socket. A packet's stamp is taken right before it is encrypted and sent. The
-thread never sleeps within 3 ms of a packet, it spins: give it a core of its own.
+session into its ICE socket. A packet's stamp is taken right before it is encrypted and sent. It
+does not spin, since on many machines the server's core is the other half of its own.
 
 As a process (`python -m benchmarks.generator CORE WAV`) it is asked, see `benchmarks.child`:
-`offer` (call), `accept` (call, answer), `begin` (calls start to speak), `clear`, `save` (path).
+`offer` (call, channels), `accept` (call, answer), `begin` (calls start to speak), `clear`, `save`
+(path).
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ from signaling.publisher import FRAME, RATE, load_audio
 BIT_RATE = 32_000
 """What browsers send speech at."""
 PERIOD_NS = 20_000_000
-SPIN_NS = 3_000_000
+NAP_NS = 2_000_000
+"""The loop is left to wait by itself up to this long before a packet."""
 CONNECTED_WITHIN_S = 30.0
 GOLDEN = 0.6180339887498949
 FIRST_RTP = 90_000
@@ -140,9 +142,11 @@ class Pacer:
                 self._period_ns += PERIOD_NS
                 self._join()
         wait_ns = due_ns - now_ns
-        if wait_ns > SPIN_NS + 1_000_000:
-            self._loop.call_later((wait_ns - SPIN_NS) / 1e9, self._pace)
+        if wait_ns > 2 * NAP_NS:
+            self._loop.call_later((wait_ns - NAP_NS) / 1e9, self._pace)
         else:
+            # The loop's timers count whole milliseconds.
+            time.sleep(min(wait_ns, NAP_NS // 2) / 1e9)
             self._loop.call_soon(self._pace)
 
 
@@ -156,8 +160,12 @@ class Generator:
         self._senders: dict[int, tuple[RTCPeerConnection, stack.RtpSender]] = {}
         self._waiting: list[Speaker] = []
 
-    async def offer(self, call: int) -> child.Reply:
+    async def offer(self, call: int, channels: list[str]) -> child.Reply:
         pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        for label in channels:
+            # as the browser client opens them
+            unreliable = {"ordered": False, "maxRetransmits": 0} if label == "meters" else {}
+            pc.createDataChannel(label, **unreliable)
         transceiver = pc.addTransceiver("audio", direction="sendonly")
         self._senders[call] = pc, stack.RtpSender(transceiver.sender, lambda: None)
         await pc.setLocalDescription(await pc.createOffer())

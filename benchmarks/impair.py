@@ -208,12 +208,11 @@ def judged(heard: Heard, sent: Sent, packets: int) -> Outcome:
     number = heard.rtp // FRAME
     inside = (number >= LEAD) & (number < packets - TAIL)
     _, first = np.unique(number[inside], return_index=True)
-    number, source, at_s = (x[inside][first] for x in (number, heard.source, heard.at_s))
+    source, at_s = heard.source[inside][first], heard.at_s[inside][first]
     expected = packets - TAIL - LEAD
-    share = {
-        kind: np.count_nonzero(source == index) / expected for index, kind in enumerate(SOURCES)
-    }
-    kept = share[Source.RECEIVED] + share[Source.FEC] + share[Source.PLC]
+    count = {kind: int(np.sum(source == index)) for index, kind in enumerate(SOURCES)}
+    share = {kind: pieces / expected for kind, pieces in count.items()}
+    kept = (count[Source.RECEIVED] + count[Source.FEC] + count[Source.PLC]) / expected
     # A piece that begins inside a packet ends in the next one.
     last = (heard.rtp[inside][first] + FRAME - 1) // FRAME
     return Outcome(kept, share, (at_s - sent.at_s[last]) * 1000, sent.lost)

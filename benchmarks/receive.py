@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from benchmarks import cpu
 from benchmarks.child import Child, cores
 from benchmarks.generator import FIRST_RTP
+from benchmarks.peers import PEERS
 from benchmarks.reading import clips
 from benchmarks.report import Figure, Report
 
@@ -38,6 +39,10 @@ SETTLE_S = 2.0
 DRAIN_S = 0.5
 HANDSHAKES = 4
 """Handshakes at a time."""
+
+CHANNELS = {"full": ("events", "meters"), "fastrtc": ("text",)}
+"""Data channels a client opens, by kind of server: a room sends events and meters over them, and
+FastRTC reads no audio without one."""
 
 DELAY_LIMIT_MS = 5.0
 CPU_LIMIT_PCT = 95.0
@@ -139,9 +144,12 @@ def most_calls(levels: list[Run]) -> int:
 class Rig:
     """A server and a generator on a core each, with calls between them that go on speaking."""
 
-    def __init__(self, server: Child, generator: Child, folder: Path) -> None:
+    def __init__(
+        self, server: Child, generator: Child, channels: tuple[str, ...], folder: Path
+    ) -> None:
         self._server = server
         self._generator = generator
+        self._channels = channels
         self._folder = folder
         self._calls = 0
 
@@ -151,7 +159,7 @@ class Rig:
 
         async def connect(call: int) -> None:
             async with turns:
-                offer = await self._generator.ask("offer", call=call)
+                offer = await self._generator.ask("offer", call=call, channels=self._channels)
                 answer = await self._server.ask("answer", call=call, **offer, first_rtp=FIRST_RTP)
                 await self._generator.ask("accept", call=call, answer=answer["answer"])
 
@@ -203,7 +211,7 @@ async def climb(
         wav = str(clips()["two_cities"])
         generator = Child.module("benchmarks.generator", load_core, wav)
         await asyncio.gather(*(exits.enter_async_context(one) for one in (server, generator)))
-        rig = Rig(server, generator, folder)
+        rig = Rig(server, generator, CHANNELS.get(kind, ()), folder)
         for calls in levels:
             await rig.grow(calls)
             reached.append(middle([await rig.run(window_s, drain_s) for _ in range(runs)]))
@@ -213,7 +221,10 @@ async def climb(
 
 
 def run(quick: bool, peers: bool = False) -> Report:
-    """Ours, stock aiortc and ours with sessions at 40 calls; the full run then adds calls."""
+    """Ours, stock aiortc and ours with sessions at 40 calls; the full run then adds calls.
+
+    With `peers`, other projects at 40 calls too; installing them takes minutes, once.
+    """
     load = os.getloadavg()[0]
     runs, window_s = (1, QUICK_WINDOW_S) if quick else (RUNS, WINDOW_S)
     ours = asyncio.run(climb("media", (CALLS, *(() if quick else MEDIA_LEVELS)), runs, window_s))
@@ -240,6 +251,14 @@ def run(quick: bool, peers: bool = False) -> Report:
     rows = [_row("Ours, empty sink", run) for run in ours]
     rows += [_row("Stock aiortc", run) for run in stock]
     rows += [_row("Ours, sessions attached", run) for run in full]
+    if peers:
+        for peer in PEERS:
+            server = peer.server(cores()[0])
+            (measured_peer,) = asyncio.run(climb(peer.name, (CALLS,), runs, window_s, server))
+            figures[f"{peer.name}_p50_ms"] = _rounded(measured_peer.p50_ms)
+            figures[f"{peer.name}_p99_ms"] = _rounded(measured_peer.p99_ms)
+            figures[f"{peer.name}_cpu_pct_at_40"] = _rounded(measured_peer.cpu_pct)
+            rows.append(_row(peer.name, measured_peer))
     rows.append(("Machine before", f"load {load:.1f}", "other work makes delays longer"))
     return Report("Calls received on one core", figures, rows)
 

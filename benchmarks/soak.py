@@ -154,12 +154,13 @@ async def _soak(
                 _caller(node, http, number, load, began_s + load.seconds, sounds, tally)
                 for number in range(load.callers)
             )
-            samples, *_ = await asyncio.gather(_watch(node, watch, load, began_s), *callers)
+            watching = asyncio.create_task(_watch(node, watch, load, began_s))
+            await asyncio.gather(watching, *callers)
             wall_s = time.monotonic() - began_s
             shares = {n: (cpu.used_s(pid) - used_s[n]) / wall_s for n, pid in pids.items()}
             await asyncio.gather(*(_settle(caller, tally) for caller in tally.lost))
         after = await _idle(node, watch, began_s)
-    return samples, before, after, tally, shares
+    return watching.result(), before, after, tally, shares
 
 
 async def _watch(

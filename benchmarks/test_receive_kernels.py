@@ -66,9 +66,9 @@ class Line:
         self.sink = Counter()
         self.at = -1
         self._payloads = payloads
-        self._receiver = Receiver("kernel", TrackClock(), self.sink, self._now_s, self._call_later)
         self._waited_s = 0.0
         self._expired = None
+        self._receiver = Receiver("kernel", TrackClock(), self.sink, self._now_s, self._call_later)
         for _ in range(50):
             self.push()
 

@@ -14,7 +14,6 @@ MAX_OFFER_BYTES = 64 * 1024
 MAX_CANDIDATES = 20
 """Remote candidates of one connection, offered and trickled; those beyond are not used."""
 CANDIDATE = "a=candidate:"
-END_OF_CANDIDATES = "a=end-of-candidates"
 
 _OPUS = re.compile(r"^a=rtpmap:(\d+) opus/48000/2\r?$", re.IGNORECASE | re.MULTILINE)
 OPUS_PARAMETERS = "minptime=10;useinbandfec=1;usedtx=0;stereo=0"
@@ -44,9 +43,9 @@ def checked_offer(
     """The offer to hand to aiortc: one Opus audio section and at most one of data channels.
 
     Candidates that cannot be used or are outside `reach` are dropped; names are among them,
-    `.local` (mDNS) above all, as resolving them stalls the answer by a second. Where that leaves
-    none, `a=end-of-candidates` goes too, or ICE would fail at once instead of learning the peer's
-    address from its checks. Raises `BadOffer`.
+    `.local` (mDNS) above all, as resolving them stalls the answer by a second. So is
+    `a=end-of-candidates`: where no candidate pairs with one of ours, aioice would then fail at once
+    instead of learning the peer's address from its checks. Raises `BadOffer`.
     """
     not_sdp = BadOffer("The body is not a session description (SDP, RFC 8866).")
     if not sdp.startswith("v=0"):
@@ -105,9 +104,8 @@ def _with_addresses_only(sdp: str, reach: Reach) -> str:
             if candidates >= MAX_CANDIDATES or not is_usable(candidate_of(line), reach):
                 continue
             candidates += 1
-        kept.append(line)
-    if candidates == 0:
-        kept = [line for line in kept if not line.startswith(END_OF_CANDIDATES)]
+        if not line.startswith("a=end-of-candidates"):
+            kept.append(line)
     return "".join(f"{line}\r\n" for line in kept)
 
 

@@ -9,7 +9,7 @@ from aiortc import RTCIceCandidate
 from aiortc.sdp import SessionDescription
 
 from signaling.ice import Reach
-from signaling.sdp import CANDIDATE, END_OF_CANDIDATES, MAX_CANDIDATES, candidate_of, is_usable
+from signaling.sdp import CANDIDATE, MAX_CANDIDATES, candidate_of, is_usable
 
 MAX_FRAGMENT_BYTES = 16 * 1024
 
@@ -24,18 +24,17 @@ class RestartRefused(ValueError):
 
 @dataclass(slots=True)
 class Fragment:
-    """`candidates` carry the `a=mid` of their section; `has_ended` is `a=end-of-candidates`."""
+    """`candidates` carry the `a=mid` of their section."""
 
     credentials: set[tuple[str, str]] = field(default_factory=set)
     candidates: list[RTCIceCandidate] = field(default_factory=list)
-    has_ended: bool = False
 
 
 def trickled(text: str) -> Fragment:
     """Read `text` as `application/trickle-ice-sdpfrag` (RFC 8840, 9.2).
 
-    ICE credentials stand above the first `m=` line or in each section. Attributes that mean
-    nothing here are passed over. Raises `BadFragment`.
+    ICE credentials stand above the first `m=` line or in each section. Other attributes are passed
+    over, `a=end-of-candidates` too: see `checked_offer`. Raises `BadFragment`.
     """
     fragment = Fragment()
     for section in _sections(text):
@@ -43,7 +42,6 @@ def trickled(text: str) -> Fragment:
         if len(names) > 1 or len(names) != len(passwords):
             raise BadFragment("Expected one a=ice-ufrag and one a=ice-pwd, together.")
         fragment.credentials.update(zip(names, passwords, strict=True))
-        fragment.has_ended |= any(line.startswith(END_OF_CANDIDATES) for line in section.lines)
         for line in section.lines:
             if line.startswith(CANDIDATE):
                 fragment.candidates.append(_placed(line, section))
@@ -106,13 +104,11 @@ class Trickle:
         }
         self._count = sum(len(section.ice_candidates) for section in media)
 
-    def take(self, text: str) -> list[RTCIceCandidate | None]:
-        """What the fragment `text` adds, in order, for `addIceCandidate`; None last is the end.
+    def take(self, text: str) -> list[RTCIceCandidate]:
+        """The candidates that the fragment `text` adds, in order, for `addIceCandidate`.
 
         What cannot be used, is outside the reach or beyond `MAX_CANDIDATES` is discarded without a
-        word, as RFC 9725, 4.3.2 has it. So is the end while there is no candidate: ICE would fail
-        at once instead of learning the peer's address from its checks. Raises `BadFragment` and
-        `RestartRefused`.
+        word, as RFC 9725, 4.3.2 has it. Raises `BadFragment` and `RestartRefused`.
         """
         fragment = trickled(text)
         if not fragment.credentials <= self._credentials:
@@ -123,6 +119,6 @@ class Trickle:
         if not {candidate.sdpMid for candidate in fragment.candidates} <= self._mids:
             raise BadFragment("A candidate names a section (a=mid) that the offer does not have.")
         usable = [c for c in fragment.candidates if is_usable(c, self._reach)]
-        new: list[RTCIceCandidate | None] = [*usable[: MAX_CANDIDATES - self._count]]
+        new = usable[: MAX_CANDIDATES - self._count]
         self._count += len(new)
-        return [*new, None] if fragment.has_ended and self._count else new
+        return new

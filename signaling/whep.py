@@ -96,6 +96,7 @@ class _Connection(Peer):
         pc: RTCPeerConnection = self._pc
         await pc.setRemoteDescription(RTCSessionDescription(sdp=offer, type="offer"))
         stack.limit_learned(pc)
+        stack.bound_channels(pc)
         (transceiver,) = pc.getTransceivers()
         transceiver.direction = "sendonly"
         stack.keep_only_opus(transceiver)
@@ -150,14 +151,18 @@ class Listener:
 
         Raises `Full`, `BadOffer` or `NoAddress`; nothing is left then.
         """
-        self._audience.join(self)
         try:
+            self._audience.join(self)
             answer = await self._connection.answer(offer)
         except BaseException:
             await self.leave()
             raise
         self._wait()
         return answer
+
+    async def trickle(self, fragment: str) -> None:
+        """Take more candidates (RFC 8840). Raises what `Peer.add_candidates` raises."""
+        await self._connection.add_candidates(fragment)
 
     def packet(self, start_rtp: int, payload: bytes) -> None:
         rtp = self._connection.rtp

@@ -36,7 +36,9 @@ class Coturn:
 
         coturn writes the sums (rp received, sp sent) when a relay is given up.
         """
-        sums = re.findall(rf": usage: .*username=<\d+:{session_id}>, rp=(\d+),.* sp=(\d+)", self.log)
+        sums = re.findall(
+            rf": usage: .*username=<\d+:{session_id}>, rp=(\d+),.* sp=(\d+)", self.log
+        )
         return sum(int(received) + int(sent) for received, sent in sums)
 
     def environment(self) -> dict[str, str]:

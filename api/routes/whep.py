@@ -1,4 +1,4 @@
-"""WHEP (draft-ietf-wish-whep): listen to a live call."""
+"""WHEP (draft-ietf-wish-whep): listen to a live call, trickle candidates, leave."""
 
 from __future__ import annotations
 
@@ -6,38 +6,49 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from api import negotiation
 from api.calls import Calls
-from api.problems import Problem, body_of
-from signaling.sdp import MAX_OFFER_BYTES
+
+
+def _calls(request: Request) -> Calls:
+    calls: Calls = request.app.state.calls
+    return calls
 
 
 async def listen(request: Request) -> Response:
-    body = await body_of(request, "application/sdp", MAX_OFFER_BYTES)
-    try:
-        offer = body.decode()
-    except UnicodeDecodeError as error:
-        raise Problem(400, "The body is not UTF-8 text (SDP, RFC 8866).") from error
-    calls: Calls = request.app.state.calls
+    offer = await negotiation.offer_of(request)
     session_id = request.path_params["id"]
-    answer, resource = await calls.listen(session_id, offer)
+    answer, resource = await _calls(request).listen(session_id, offer)
     location = f"/api/v1/sessions/{session_id}/whep/{resource}"
-    headers = {"Location": location, "ETag": f'"{resource}"'}
-    return Response(answer, 201, headers, media_type="application/sdp")
+    links = _calls(request).ice.links(session_id)
+    return negotiation.answered(answer, location, resource, links)
 
 
-async def options(request: Request) -> Response:
-    """Says what may be posted here (RFC 9725, 4.2, which WHEP follows)."""
-    return Response(status_code=204, headers={"Accept-Post": "application/sdp"})
+async def describe(request: Request) -> Response:
+    """What the endpoint takes; relay credentials only where there is a live call to hear."""
+    session_id = request.path_params["id"]
+    await _calls(request).audible(session_id)
+    return negotiation.described(request, _calls(request).ice.links(session_id))
+
+
+async def trickle(request: Request) -> Response:
+    fragment = await negotiation.fragment_of(request)
+    resource = request.path_params["resource"]
+    listener = _calls(request).listeners.listener(request.path_params["id"], resource)
+    negotiation.check_entity_tag(request, resource)
+    return await negotiation.trickled(listener.trickle(fragment))
 
 
 async def delete(request: Request) -> Response:
-    calls: Calls = request.app.state.calls
-    await calls.listeners.leave(request.path_params["id"], request.path_params["resource"])
+    session_id, resource = request.path_params["id"], request.path_params["resource"]
+    await _calls(request).listeners.leave(session_id, resource)
     return Response(status_code=200)
 
 
 routes = [
     Route("/sessions/{id}/whep", listen, methods=["POST"]),
-    Route("/sessions/{id}/whep", options, methods=["OPTIONS"]),
+    Route("/sessions/{id}/whep", describe, methods=["OPTIONS"]),
+    Route("/sessions/{id}/whep/{resource}", trickle, methods=["PATCH"]),
     Route("/sessions/{id}/whep/{resource}", delete, methods=["DELETE"]),
+    Route("/sessions/{id}/whep/{resource}", negotiation.describe_resource, methods=["OPTIONS"]),
 ]

@@ -142,6 +142,70 @@ async def test_a_full_node_refuses_and_says_when_to_come_back(tmp_path: Path) ->
         await calls.publish(second, CHROMIUM, None)
 
 
+async def test_a_draining_node_takes_no_new_calls_and_keeps_the_ones_it_has(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as calls:
+        view, token = calls.create(PITCH)
+        await calls.consent(view.id, CONSENT)
+        await calls.publish(view.id, CHROMIUM, None)
+        waiting = await consented(calls)
+        calls.drain()
+        for refused in (
+            calls.publish(waiting, CHROMIUM, None),
+            asyncio.to_thread(calls.create, PITCH),
+        ):
+            with pytest.raises(Problem, match="no new calls") as refusal:
+                await refused
+            assert refusal.value.status == 503
+            assert int(refusal.value.headers["Retry-After"]) > 0
+        await calls.publish(view.id, CHROMIUM, token)
+        assert calls.live == 1
+
+
+async def test_a_stopped_node_leaves_what_is_on_disk_to_the_next_and_completes_the_rest(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as calls:
+        ids = [await consented(calls, consent) for consent in (CONSENT, REFUSED)]
+        for session_id in ids:
+            call = calls._calls[session_id]
+            call.room = await calls._open(call)
+            call.room._on_begun()
+            call.room.session.enter("active")
+        refused = calls.session(ids[1])
+        assert refused is not None
+        await calls.stop(resumable=True)
+        assert refused.state == "completed"
+        # Whoever comes back to this node in its last moments is sent to the next one.
+        for session_id in ids:
+            with pytest.raises(Problem, match="stopping") as refusal:
+                await calls.publish(session_id, CHROMIUM, "any")
+            assert refusal.value.status == 503
+    async with running(tmp_path) as calls:
+        last = await calls.events(ids[0], 0)
+        assert [event["data"]["reason"] for event in last[-2:]] == [
+            "node_stopped",
+            "node_restarted",
+        ]
+        assert [event["seq"] for event in last] == list(range(1, len(last) + 1))
+        assert calls.live == 1
+
+
+async def test_a_disk_that_takes_nothing_refuses_calls_that_are_to_be_recorded(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as calls:
+        kept, refused = await consented(calls), await consented(calls, REFUSED)
+        (tmp_path / "sessions" / kept).write_text("a file where a folder should be")
+        with pytest.raises(Problem, match="disk") as refusal:
+            await calls.publish(kept, CHROMIUM, None)
+        assert refusal.value.status == 503
+        assert int(refusal.value.headers["Retry-After"]) > 0
+        await calls.publish(refused, CHROMIUM, None)
+        assert calls.live == 1
+
+
 async def test_offers_that_come_to_nothing_take_no_place(tmp_path: Path) -> None:
     async with running(tmp_path, max_calls=1) as calls:
         for _ in range(3):
@@ -314,8 +378,8 @@ async def test_a_journal_that_never_began_is_cleared_away_unless_more_is_there(
         assert [path.name for path in (tmp_path / "sessions").iterdir()] == [kept]
 
 
-async def test_a_disk_that_does_not_sync_is_tried_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_a_disk_that_does_not_sync_is_tried_again_and_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(module, "SYNC_EVERY_S", 0.01)
     session_id = new_id()
@@ -330,4 +394,5 @@ async def test_a_disk_that_does_not_sync_is_tried_again(
 
         journal.sync = fail
         await until(lambda: len(attempts) >= 3)
+        assert capsys.readouterr().out.count("journal_sync_failed") == 1
         journal.sync = sync

@@ -10,15 +10,24 @@ import re
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import aioice.ice
+import aioice.turn
+import aiortc.rtcpeerconnection
 import aiortc.rtcsctptransport
 import pylibsrtp
 import pytest
-from aiortc import RTCConfiguration, RTCDtlsTransport, RTCPeerConnection, RTCRtpReceiver
+from aiortc import (
+    RTCConfiguration,
+    RTCDtlsTransport,
+    RTCPeerConnection,
+    RTCRtpReceiver,
+    RTCRtpSender,
+)
 from aiortc.mediastreams import AudioStreamTrack
-from aiortc.rtcdtlstransport import RtpRouter
+from aiortc.rtcdtlstransport import RtpRouter, State
 from aiortc.rtcrtpreceiver import RemoteStreamTrack
 from aiortc.rtp import RtcpReceiverInfo, RtpPacket
 
@@ -227,4 +236,92 @@ async def test_the_retransmission_floor_is_the_one_that_is_set() -> None:
     sctp._update_rto(0.001)
     sctp._update_rto(0.001)
     assert sctp._rto == stack.SCTP_RTO_MIN_S
+    await pc.close()
+
+
+async def test_a_sender_has_the_private_state_that_ours_lends_from_it() -> None:
+    pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    sender: Any = pc.addTransceiver("audio").sender
+    prefix = "_RTCRtpSender__"
+    assert getattr(sender, prefix + "started") is False
+    assert getattr(sender, prefix + "rtp_task") is getattr(sender, prefix + "rtcp_task") is None
+    for name in ("ntp_timestamp", "rtp_timestamp", "octet_count", "packet_count"):
+        assert getattr(sender, prefix + name) == 0
+    for name in ("rtp_started", "rtp_exited", "rtcp_started", "rtcp_exited"):
+        assert not getattr(sender, prefix + name).is_set()
+    assert getattr(sender, prefix + "cname") is None
+    assert isinstance(sender._ssrc, int)
+    await pc.close()
+
+
+def test_a_sender_starts_sends_reports_and_stops_as_it_did() -> None:
+    assert parameters(RTCRtpSender.send) == ["self", "parameters"]
+    assert parameters(RTCRtpSender._handle_rtcp_packet) == ["self", "packet"]
+    assert parameters(RTCRtpSender._run_rtcp) == ["self"]
+    source = inspect.getsource(RTCRtpSender.send)
+    for part in (
+        "self.__transport._register_rtp_sender(self, parameters)",
+        "self.__cname = parameters.rtcp.cname",
+        "self.__rtp_task = asyncio.ensure_future(self._run_rtp(parameters.codecs[0]))",
+        "self.__rtcp_task = asyncio.ensure_future(self._run_rtcp())",
+        "self.__started = True",
+    ):
+        assert part in source
+    source = inspect.getsource(RTCRtpSender.stop)
+    for part in (
+        "if self.__started:",
+        "asyncio.gather(self.__rtp_started.wait(), self.__rtcp_started.wait())",
+        "self.__rtp_task.cancel()",
+        "self.__rtcp_task.cancel()",
+        "asyncio.gather(self.__rtp_exited.wait(), self.__rtcp_exited.wait())",
+    ):
+        assert part in source
+    for name in ("ntp_timestamp", "rtp_timestamp", "packet_count", "octet_count"):
+        assert f"self.__{name}" in inspect.getsource(RTCRtpSender._run_rtcp)
+
+
+async def test_a_connection_leads_from_its_sender_to_its_keys_and_its_socket() -> None:
+    pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    dtls: Any = pc.addTransceiver("audio").sender.transport
+    assert dtls._state is State.NEW
+    assert dtls._tx_srtp is None
+    assert parameters(dtls._register_rtp_sender) == ["sender", "parameters"]
+    assert dtls.transport._connection._nominated == {}
+    await pc.close()
+    assert isinstance(aioice.ice.CandidatePair.remote_addr, property)
+    assert "self.protocol = protocol" in inspect.getsource(aioice.ice.CandidatePair.__init__)
+    assert "active_pair.protocol.send_data(data, active_pair.remote_addr)" in inspect.getsource(
+        aioice.ice.Connection.sendto
+    )
+    assert "self.transport.sendto(data, addr)" in inspect.getsource(
+        aioice.ice.StunProtocol.send_data
+    )
+
+
+def test_a_relays_transport_holds_what_it_has_not_sent() -> None:
+    protocol = SimpleNamespace(transport=None)
+    relay: Any = aioice.turn.TurnTransport(protocol)  # type: ignore[arg-type]
+    assert relay._TurnTransport__send_tasks == set()
+    assert relay._TurnTransport__inner_protocol.transport is None
+    assert parameters(relay.sendto) == ["data", "addr"]
+
+
+def test_a_packet_of_the_longest_size_can_be_encrypted_and_one_more_byte_cannot() -> None:
+    policy = pylibsrtp.Policy(key=bytes(30), ssrc_type=pylibsrtp.Policy.SSRC_ANY_OUTBOUND)
+    session = pylibsrtp.Session(policy)
+    longest = bytes([0x80]) + bytes(stack.MAX_RTP_BYTES - 1)
+    assert len(session.protect(longest)) > len(longest)
+    with pytest.raises(ValueError, match="too long"):
+        session.protect(longest + b"x")
+
+
+async def test_a_header_extension_is_answered_only_where_the_transceiver_holds_it() -> None:
+    pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    transceiver: Any = pc.addTransceiver("audio")
+    await pc.setLocalDescription(await pc.createOffer())
+    assert transceiver._headerExtensions
+    made_by = aiortc.rtcpeerconnection.create_media_description_for_transceiver
+    assert "transceiver._headerExtensions" in inspect.getsource(made_by)
+    stack.drop_header_extensions(transceiver)
+    assert transceiver._headerExtensions == []
     await pc.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -256,8 +256,13 @@ def test_a_call_cannot_be_left_by_the_address_alone(practice: PracticePage) -> N
     practice.end()
 
 
-def test_a_call_survives_a_node_that_is_killed_and_restarted(
-    browser: Browser, tmp_path: Path
+@pytest.mark.parametrize(
+    ("leave", "interruptions"),
+    [(Node.kill, ["node_restarted"]), (Node.stop, ["node_stopped", "node_restarted"])],
+    ids=["killed", "stopped"],
+)
+def test_a_call_survives_a_node_that_goes_away_and_comes_back(
+    browser: Browser, tmp_path: Path, leave: Callable[[Node], object], interruptions: list[str]
 ) -> None:
     node = Node(tmp_path / "data")
     node.start()
@@ -268,7 +273,8 @@ def test_a_call_survives_a_node_that_is_killed_and_restarted(
         expect(practice.id("transcript").locator(".utterance:visible").first).to_be_visible()
         practice.page.wait_for_timeout(3_000)
         before = practice.words()
-        node.kill()
+        expect(practice.page.locator("[data-gauge=link]")).to_contain_text("kbit/s")
+        leave(node)
         expect(practice.id("connection")).to_have_attribute("data-state", "reconnecting")
         expect(practice.notice("connection")).to_contain_text("trying to get it back")
         node.start()
@@ -280,11 +286,16 @@ def test_a_call_survives_a_node_that_is_killed_and_restarted(
         said = set(bare(practice.page.locator("#said p").all_inner_texts()))
         assert len(set(before) & said) >= len(set(before)) / 2
         states = [
-            event["data"]["state"]
+            (event["data"]["state"], event["data"]["reason"])
             for event in node.events(practice.session_id)
             if event["type"] == "session.state"
         ]
-        assert states == ["active", "interrupted", "active", "completed"]
+        assert states == [
+            ("active", None),
+            *(("interrupted", reason) for reason in interruptions),
+            ("active", "resumed"),
+            ("completed", "ended"),
+        ]
         assert practice.errors == []
     finally:
         context.close()

@@ -111,6 +111,22 @@ async def test_a_client_that_hides_its_addresses_connects() -> None:
         await until(lambda: log.packets)
 
 
+async def test_a_client_that_names_only_addresses_of_another_kind_is_found_by_its_checks() -> None:
+    """Firefox in a network of documentation addresses: nothing but IPv6 is left of its offer."""
+
+    def of_another_kind(sdp: str) -> str:
+        lines = sdp.splitlines(True)
+        return "".join(
+            line.replace(" 127.0.0.1 ", " fd00::2 ") if line.startswith("a=candidate") else line
+            for line in lines
+        )
+
+    log = Log()
+    async with connected(log, offer=of_another_kind) as (_, client, _):
+        assert "a=end-of-candidates" in client.pc.localDescription.sdp
+        await until(lambda: log.packets)
+
+
 async def test_a_client_whose_offer_has_no_candidates_is_found_by_its_checks() -> None:
     log = Log()
     async with connected(log, offer=lambda sdp: without(sdp, "a=candidate", "a=end-of")):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,33 @@ def test_an_interrupted_call_is_completed_after_a_minute() -> None:
         assert stage.states[-1] == ("completed", "client_lost")
         assert stage.closed == ["completed"]
         assert stage.session.t_ms == 1_000
+
+    on_stage(scenario)
+
+
+@pytest.mark.parametrize("away_s", [LOST_AFTER_S + 1, CLOSED_AFTER_S + 1, RESUME_WITHIN_S - 1])
+def test_whoever_shows_the_token_within_a_minute_goes_on_in_the_same_call(away_s: float) -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.speak(1)
+        await asyncio.sleep(away_s)
+        stage.room.admit(TOKEN)
+        stage.connection = stage.connect()
+        for packet in PACKETS[:50]:
+            stage.packet(replace(packet, ssrc=packet.ssrc + 1))
+            await asyncio.sleep(0.02)
+        interruption = [("interrupted", "client_lost"), ("active", "resumed")]
+        assert stage.states == [("active", None), *interruption]
+        assert stage.session.t_ms == pytest.approx(1_000 * (2 + away_s), abs=40)
+
+    on_stage(scenario)
+
+
+def test_after_a_minute_the_token_opens_nothing() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.speak(1)
+        await stage.vanish(LOST_AFTER_S + RESUME_WITHIN_S + 1)
+        with pytest.raises(Busy):
+            stage.room.admit(TOKEN)
 
     on_stage(scenario)
 
