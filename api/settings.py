@@ -42,7 +42,8 @@ class Settings(BaseSettings):
     """Offer 127.0.0.1 as the only candidate: development and tests on one machine."""
     ice_targets: Literal["public", "private", "loopback"] = "private"
     """How far inside a client may point the node's connectivity checks; each allows the ones
-    before it. `private` are the addresses of local networks. `ice_loopback` allows `loopback`."""
+    before it. `private` are the addresses of local networks; `loopback`, which `ice_loopback`
+    brings along, is for development on one machine."""
     ice_servers: tuple[StunUrl, ...] = ()
     """STUN servers, as a JSON list. None by default: nothing outside is asked."""
     turn_urls: tuple[TurnUrl, ...] = ()

@@ -21,7 +21,16 @@ Reach = Literal["public", "private", "loopback"]
 """How far inside checks may go; each of them allows the ones before it too."""
 _REACHES: tuple[Reach, ...] = get_args(Reach)
 
-_LOOPBACK = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
+_LOOPBACK = (
+    IPv4Network("127.0.0.0/8"),
+    IPv6Network("::1/128"),
+    # Documentation (RFC 5737, 3849, 9637): on no real network, but on those of test machines.
+    IPv4Network("192.0.2.0/24"),
+    IPv4Network("198.51.100.0/24"),
+    IPv4Network("203.0.113.0/24"),
+    IPv6Network("2001:db8::/32"),
+    IPv6Network("3fff::/20"),
+)
 _PRIVATE = (
     IPv4Network("10.0.0.0/8"),  # RFC 1918
     IPv4Network("172.16.0.0/12"),
@@ -34,16 +43,11 @@ _NEVER = (
     IPv4Network("0.0.0.0/8"),  # "this network", the unspecified address among it
     IPv4Network("169.254.0.0/16"),  # link-local; clouds keep their instances' secrets there
     IPv4Network("192.0.0.0/24"),  # protocol assignments, RFC 6890
-    IPv4Network("192.0.2.0/24"),  # documentation, RFC 5737
     IPv4Network("192.88.99.0/24"),  # the former 6to4 relays, RFC 7526
-    IPv4Network("198.51.100.0/24"),
-    IPv4Network("203.0.113.0/24"),
     IPv4Network("224.0.0.0/4"),  # multicast
     IPv4Network("240.0.0.0/4"),  # reserved, and broadcast
     IPv6Network("2001::/23"),  # protocol assignments, Teredo among them, RFC 2928
-    IPv6Network("2001:db8::/32"),  # documentation, RFC 3849
     IPv6Network("2002::/16"),  # 6to4 holds an IPv4 address, any at all
-    IPv6Network("3fff::/20"),  # documentation, RFC 9637
 )
 _GLOBAL_UNICAST = IPv6Network("2000::/3")  # RFC 4291: the rest of IPv6 is nobody's address
 
@@ -51,8 +55,8 @@ _GLOBAL_UNICAST = IPv6Network("2000::/3")  # RFC 4291: the rest of IPv6 is nobod
 def is_target(address: str, reach: Reach) -> bool:
     """Whether ICE may send checks to `address`, a textual IPv4 or IPv6 address.
 
-    Never to link-local, multicast, unspecified, broadcast, reserved or documentation addresses,
-    and never to what is not an address, a name above all.
+    Never to link-local, multicast, unspecified, broadcast or reserved addresses, and never to what
+    is not an address, a name above all. `loopback` is for development on one machine.
     """
     try:
         kind = _kind_of(ipaddress.ip_address(address))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -195,3 +196,33 @@ def test_a_call_whose_webrtc_dies_goes_on_over_a_websocket(node: Node, browser: 
     expect(practice.notice("slow")).to_have_count(0)
     practice.end()
     context.close()
+
+
+SLOW_NETWORK = """
+  window.network = { takes: true };
+  Object.defineProperty(WebSocket.prototype, "bufferedAmount", {
+    get: () => (window.network.takes ? 0 : 2 ** 20),
+  });
+"""
+
+
+@pytest.mark.parametrize("practice", [SLOW_NETWORK], indirect=True)
+def test_sound_that_the_network_does_not_take_waits_then_goes_oldest_first(
+    practice: PracticePage,
+) -> None:
+    sent = frames_sent(practice)
+    practice.call()
+    practice.page.wait_for_timeout(500)
+    practice.page.evaluate("network.takes = false")
+    practice.page.wait_for_timeout(500)
+    before = len(sent)
+    expect(practice.notice("dropped")).to_contain_text("could not be sent")
+    practice.page.wait_for_timeout(1_000)
+    assert len(sent) == before
+    practice.page.evaluate("network.takes = true")
+    practice.page.wait_for_timeout(500)
+    numbers = [int.from_bytes(frame[2:4]) for frame in sent]
+    (gap,) = [after - last - 1 for last, after in pairwise(numbers) if after != last + 1]
+    assert 20 <= gap <= 400
+    assert len(numbers) - before >= 400
+    practice.end()

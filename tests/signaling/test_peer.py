@@ -112,7 +112,7 @@ async def test_a_client_that_hides_its_addresses_connects() -> None:
 
 
 async def test_a_client_that_names_only_addresses_of_another_kind_is_found_by_its_checks() -> None:
-    """Firefox in a network of documentation addresses: nothing but IPv6 is left of its offer."""
+    """Nothing pairs: what it offers is IPv6, and the node has none."""
 
     def of_another_kind(sdp: str) -> str:
         lines = sdp.splitlines(True)

@@ -109,8 +109,8 @@ function preferOpus(transceiver) {
   if (opus?.length && transceiver.setCodecPreferences) transceiver.setCodecPreferences(opus);
 }
 
-// Host candidates come at once; a slow interface must not hold the call up.
-function gathered(pc) {
+/** Resolves when candidates are gathered. Host candidates come at once; a slow interface must not hold the call up. */
+export function gathered(pc) {
   if (pc.iceGatheringState === "complete") return Promise.resolve();
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, GATHERING_MS);
@@ -122,7 +122,8 @@ function gathered(pc) {
   });
 }
 
-function opened(pc, channel) {
+/** Resolves when `channel` is open; throws Blocked when it does not come. */
+export function opened(pc, channel) {
   if (channel.readyState === "open") return Promise.resolve();
   return new Promise((resolve, reject) => {
     const blocked = () => { clearTimeout(timer); reject(new Blocked()); };
