@@ -134,7 +134,8 @@ def _demultiplex(protocol: Any, data: bytes, address: tuple[Any, ...]) -> None:
             refused.stun += 1
             log.debug("stun_refused", error=repr(error))
     elif gate.tap is not None and 127 < data[0] < 192 and not _is_rtcp(data):
-        gate.tap.take(data)
+        if gate.tap.take(data) and gate.address != address:
+            _follow(connection, protocol, gate, address)
     elif not (19 < data[0] < 64 or 127 < data[0] < 192):
         refused.unknown += 1
     elif connection._queue.qsize() >= MAX_QUEUED or not gate.records.take(time.monotonic()):
@@ -146,12 +147,27 @@ def _demultiplex(protocol: Any, data: bytes, address: tuple[Any, ...]) -> None:
 class _Gate:
     """What stands before one connection: its tap, once it has keys, and its limits."""
 
-    __slots__ = ("checks", "records", "tap")
+    __slots__ = ("address", "checks", "records", "tap")
 
     def __init__(self) -> None:
+        self.address: tuple[Any, ...] | None = None
         self.tap: _Tap | None = None
         self.checks = Bucket(CHECKS_PER_S, CHECKS_AT_ONCE)
         self.records = Bucket(RECORDS_PER_S, RECORDS_AT_ONCE)
+
+
+def _follow(connection: Any, protocol: Any, gate: _Gate, address: tuple[Any, ...]) -> None:
+    """Answer where authenticated sound comes from, once a check there has succeeded.
+
+    A client behind a NAT that has forgotten it appears under another address. Browsers nominate
+    that; clients that do not would get nothing back, and lose consent after half a minute.
+    """
+    for pair in connection._check_list:
+        if pair.remote_addr == address[:2] and pair.protocol is protocol:
+            if pair.state is aioice.ice.CandidatePair.State.SUCCEEDED:
+                connection._nominated[pair.component] = pair
+                gate.address = address
+            return
 
 
 def _is_rtcp(data: bytes) -> bool:
@@ -192,25 +208,26 @@ class _Tap:
         self._bucket = Bucket(PACKETS_PER_S, PACKETS_AT_ONCE)
         self._faults = 0
 
-    def take(self, data: bytes) -> None:
-        """An encrypted RTP packet, as it came."""
+    def take(self, data: bytes) -> bool:
+        """An encrypted RTP packet, as it came; whether it is the peer's own."""
         try:
             plain = self._dtls._rx_srtp.unprotect(data)
         except (pylibsrtp.Error, ValueError):
             # a forgery, a replay, or longer than libsrtp's buffer
             refused.unauthenticated += 1
-            return
+            return False
         # Only now: a stranger's packets must not use up what the peer may send.
         now_s = time.monotonic()
         if not self._bucket.take(now_s):
             refused.flooded += 1
-            return
+            return True
         try:
             packet = parse(plain)
         except (ValueError, struct.error):
             refused.malformed += 1
-            return
-        self.deliver(*packet, now_s)
+        else:
+            self.deliver(*packet, now_s)
+        return True
 
     def deliver(
         self,

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import aioice.ice
 import aioice.turn
@@ -156,6 +156,21 @@ async def test_a_connection_leads_from_its_receiver_to_its_keys_and_its_socket()
     assert connection._queue.qsize() == 0
     setattr(connection, stack._GATE, None)  # it takes attributes
     await pc.close()
+
+
+def test_a_pair_of_addresses_tells_whether_its_check_succeeded_and_may_be_nominated() -> None:
+    fields = {"component", "remote_addr", "protocol", "state"}
+    remote = aioice.ice.Candidate("1", 1, "udp", 1, "127.0.0.1", 9, "host")
+
+    class Protocol:
+        local_candidate = remote
+
+    pair = aioice.ice.CandidatePair(cast(aioice.ice.StunProtocol, Protocol()), remote)
+    assert fields <= set(dir(pair))
+    assert pair.remote_addr == ("127.0.0.1", 9)
+    assert aioice.ice.CandidatePair.State.SUCCEEDED is not pair.state
+    source = inspect.getsource(aioice.ice.Connection.sendto)
+    assert "self._nominated.get(component)" in source
 
 
 def test_keys_are_made_and_reports_handled_where_the_tap_expects_them() -> None:

@@ -60,7 +60,7 @@ class Listen {
       if (id) await this.#choose(id);
       else await this.#list();
     } catch (problem) {
-      this.#over(problem.title ?? "Something went wrong", problem.detail ?? problem.message);
+      this.#over(problem.title ?? "Something went wrong", problem.detail ?? problem.message, { again: true });
     }
   }
 
@@ -86,7 +86,7 @@ class Listen {
   async #choose(id) {
     const session = await getSession(id);
     if (session.status === "completed") {
-      this.#over("This call is over", "It can be heard and read in its summary.", id);
+      this.#over("This call is over", "What was kept of it is in its summary.", { summaryOf: id });
       return;
     }
     this.#session = session;
@@ -152,13 +152,17 @@ class Listen {
 
   #state({ state, problem }) {
     if (state === "ended") {
-      const text = problem?.detail ?? `It lasted ${duration(this.#record.durationMs)}. Its summary has every word and tip.`;
-      this.#over("The call is over", text, this.#session.id);
+      const { id, recordingConsent } = this.#session;
+      const kept = recordingConsent ? "Its summary has every word and tip." : "Nothing of it is kept.";
+      const text = problem?.detail ?? `It lasted ${duration(this.#record.durationMs)}. ${kept}`;
+      this.#over("The call is over", text, { summaryOf: recordingConsent ? id : null });
     } else if (state === "lost") {
-      this.#over("The call cannot be heard any more", problem?.detail ?? problem?.message ?? "The connection could not be brought back.");
+      const text = problem?.detail ?? problem?.message ?? "The connection could not be brought back.";
+      this.#over("The call cannot be heard any more", text, { again: true });
     } else {
       this.#showState();
-      if (state === "live") { if (dismiss("connection")) announce("The connection is back."); }
+      if (problem) notify("connection", "warn", problem.detail);
+      else if (state === "live") { if (dismiss("connection")) announce("The connection is back."); }
       else if (state === "reconnecting") notify("connection", "bad", "The connection was lost. Forecourt is trying to get it back for up to a minute.");
     }
   }
@@ -202,13 +206,13 @@ class Listen {
     this.#sound.srcObject = null;
   }
 
-  #over(title, text, summaryOf = null) {
+  #over(title, text, { summaryOf = null, again = false }) {
     this.#leave();
     dismissAll();
     byId("over-title").textContent = title;
     byId("over-text").textContent = text;
     byId("summary").hidden = !summaryOf;
-    byId("again").hidden = Boolean(summaryOf);
+    byId("again").hidden = !again;
     if (summaryOf) byId("summary").href = `/#/sessions/${summaryOf}`;
     this.#show("over");
   }

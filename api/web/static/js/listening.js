@@ -12,7 +12,7 @@ const DISCONNECTED_GRACE_MS = 2000;
 
 /**
  * Events: `state` (`detail`: {state, problem}; states: connecting, waiting for the call to begin, live,
- * reconnecting, ended, lost), `stream` (`detail`: a MediaStream to play), `event` (`detail`: a journalled
+ * reconnecting, ended, lost; told again with a problem that may pass), `stream` (`detail`: a MediaStream to play), `event` (`detail`: a journalled
  * envelope, each once and in order of seq, from the call's first), `meters` (`detail`: an envelope).
  */
 export class Listening extends EventTarget {
@@ -63,6 +63,7 @@ export class Listening extends EventTarget {
       const refusal = problem instanceof Problem ? problem : null;
       if (refusal?.status === 404 || (refusal?.status === 409 && refusal.retryAfterS === null)) break;
       if (refusal?.status === 409 && this.#isTrying) this.#enter("waiting");
+      else if (refusal && this.#isTrying) this.#tell("state", { state: this.#state, problem: refusal });
       await this.#pauseBeforeRetry(refusal?.retryAfterS ? refusal.retryAfterS * 1000 : wait);
       wait = Math.min(wait * 2, LONGEST_WAIT_MS);
     }
