@@ -49,6 +49,11 @@ class BoundedSocket(WebSocketsSansIOProtocol):
             self.logger.warning("A WebSocket client floods; it is dropped.")
             self.transport.abort()
 
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        # A refusal over HTTP is an end like any other; without this uvicorn logs an error.
+        self.handshake_complete |= self.close_sent
+
     def on_task_complete(self, task: asyncio.Task[Any]) -> None:
         super().on_task_complete(task)
         # A closed connection waits for its client to read the rest, which it may never do.

@@ -1,8 +1,7 @@
 """The node's side of `benchmarks.forward`: one call and its listeners, in one process on one core.
 
-As a process (`python -m benchmarks.forwarder CORE KIND FOLDER`) it is asked, see `benchmarks.child`:
-`answer` (the publisher's offer), `listen` (a listener's offer), `settle` (before a window), `counts`.
-Kinds:
+As a process (`python -m benchmarks.forwarder CORE KIND FOLDER`), see `benchmarks.child`, it is asked:
+`publish` (offer), `listen` (a listener's offer), `settle` (before a window), `counts`. Kinds:
 
 - `ours`: a room with its whole session (voice activity, analyzers, journal, recording; the
   recognizer is another process's work), packets forwarded to `Listener`s;

@@ -223,6 +223,7 @@ def test_a_page_of_another_origin_is_refused_before_anything_is_said(
 ) -> None:
     answer = upgrade(node, consented, Origin=origin.format(port=node.port))
     assert "origin" in refused(answer, 403)["detail"]
+    assert "handshake" not in node.log
 
 
 async def test_the_node_s_own_page_is_let_in(node: Node, consented: dict[str, Any]) -> None:
