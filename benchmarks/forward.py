@@ -29,19 +29,20 @@ FIRST = 150
 LEVELS = (FIRST, 200, 300, 400)
 QUICK_LEVELS = (FIRST, 200)
 RELAYED = 20
-FOLLOWED = 40
-"""Listeners that follow events and meters too, as the listen page does."""
 RUNS = 3
 WINDOW_S = 10.0
 QUICK_WINDOW_S = 5.0
 SETTLE_S = 1.0
+LEVEL_WITHIN_S = 120.0
+"""To connect the listeners of a level and to measure it; a child that hangs is an error."""
 HANDSHAKES = 4
 """Handshakes at a time."""
 
 DELAY_LIMIT_MS = 20.0
 CPU_LIMIT_PCT = 90.0
-LATE_LIMIT_MS = 2.0
-"""A publisher that is later than this at p99 shares its core with too many listeners."""
+LATE_LIMIT_MS = 20.0
+"""A publisher that is a whole packet late at p99 shares its core with too much else. Delay counts
+from when a packet really left, so that bunched packets make the figures worse, never better."""
 CLIENT_LIMIT_PCT = 95.0
 
 Kind = Literal["ours", "relay"]
@@ -165,21 +166,23 @@ async def climb(
         crowd = Child.module("benchmarks.crowd", crowd_core, str(clips()["two_cities"]))
         await asyncio.gather(*(exits.enter_async_context(one) for one in (node, crowd)))
         rig = Rig(node, crowd)
-        await rig.publish()
+        async with asyncio.timeout(LEVEL_WITHIN_S):
+            await rig.publish()
         for listeners in levels:
-            await rig.grow(listeners, channels)
-            reached.append(middle([await rig.run(window_s) for _ in range(runs)]))
+            async with asyncio.timeout(LEVEL_WITHIN_S):
+                await rig.grow(listeners, channels)
+                reached.append(middle([await rig.run(window_s) for _ in range(runs)]))
             if verdict(reached[-1]) != "passed":
                 break
     return reached
 
 
 def run(quick: bool) -> Report:
-    """Ours up to the first level that fails, with events and meters, and aiortc's relay."""
+    """Ours up to the first level that fails, the first with events and meters, aiortc's relay."""
     load = os.getloadavg()[0]
     runs, window_s = (1, QUICK_WINDOW_S) if quick else (RUNS, WINDOW_S)
     ours = asyncio.run(climb("ours", QUICK_LEVELS if quick else LEVELS, runs, window_s))
-    (followed,) = asyncio.run(climb("ours", (FOLLOWED,), runs, window_s, channels=True))
+    (followed,) = asyncio.run(climb("ours", (FIRST,), runs, window_s, channels=True))
     (relay,) = asyncio.run(climb("relay", (RELAYED,), runs, window_s))
     figures: dict[str, Figure] = {
         "listeners_one_core": most_listeners(ours),
@@ -187,8 +190,9 @@ def run(quick: bool) -> Report:
         "forward_p99_ms": round(ours[0].p99_ms, 2),
         "cpu_pct_at_150": round(ours[0].cpu_pct, 1),
         "relay_cpu_pct_at_20": round(relay.cpu_pct, 1),
-        "events_cpu_pct_at_40": round(followed.cpu_pct, 1),
+        "events_cpu_pct_at_150": round(followed.cpu_pct, 1),
         "lost_packets": sum(one.lost for one in ours),
+        "events_p99_ms": round(followed.p99_ms, 2),
         "client_cpu_pct": round(max(one.client_cpu_pct for one in ours), 1),
         "client_late_p99_ms": round(max(one.late_p99_ms for one in ours), 2),
     }

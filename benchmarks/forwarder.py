@@ -1,7 +1,7 @@
 """The node's side of `benchmarks.forward`: one call and its listeners, in one process on one core.
 
-As a process (`python -m benchmarks.forwarder CORE KIND FOLDER`), see `benchmarks.child`, it is asked:
-`publish` (offer), `listen` (a listener's offer), `settle` (before a window), `counts`. Kinds:
+As a process (`python -m benchmarks.forwarder CORE KIND FOLDER`) it is asked, as `benchmarks.child`
+says: `publish` (offer), `listen` (a listener's offer), `settle` (before a window). Kinds:
 
 - `ours`: a room with its whole session (voice activity, analyzers, journal, recording; the
   recognizer is another process's work), packets forwarded to `Listener`s;
@@ -36,9 +36,6 @@ class Forwarder(Protocol):
 
     async def listen(self, offer: str) -> child.Reply: ...
 
-    def counts(self) -> child.Reply:
-        """`sent` and `dropped` packets of all listeners."""
-
 
 class Ours(Full):
     """One room."""
@@ -57,12 +54,6 @@ class Ours(Full):
         listener = Listener(room.session, room.audience, IceSettings(), self._listeners.remove)
         self._listeners.append(listener)
         return {"answer": await listener.answer(offer)}
-
-    def counts(self) -> child.Reply:
-        return {
-            "sent": sum(listener.sent for listener in self._listeners),
-            "dropped": sum(listener.dropped for listener in self._listeners),
-        }
 
 
 class Relay:
@@ -89,9 +80,6 @@ class Relay:
         await pc.setLocalDescription(await pc.createAnswer())
         return {"answer": pc.localDescription.sdp}
 
-    def counts(self) -> child.Reply:
-        return {}
-
 
 async def _main(kind: str, folder: Path) -> None:
     structlog.configure(
@@ -113,15 +101,11 @@ async def _main(kind: str, folder: Path) -> None:
             gc.disable()
         return {}
 
-    async def counts() -> child.Reply:
-        return forwarder.counts()
-
     await child.serve(
         {
             "publish": forwarder.publish,
             "listen": forwarder.listen,
             "settle": settle,
-            "counts": counts,
         }
     )
 
