@@ -2,9 +2,9 @@
 
 An anchor pins one RTP time to one session sample; between anchors RTP time rules. Anchors are laid
 at the first packet, at a new SSRC, on resume, at an announced `pause`/`resume`/`device`, when the
-stream has lagged its own 10 s minimum by more than 300 ms for 2 s, and when it jumps ahead by more
-than 10 s. The 10 s are of RTP time: a stream that stopped without its RTP time running on (a muted
-sender) still lags what was sent before it stopped, however long ago that was.
+stream has lagged its own 10 s minimum by more than 300 ms for 2 s without catching up, and when it
+jumps ahead by more than 10 s. The 10 s are of RTP time: a stream that stopped without its RTP time
+running on (a muted sender) still lags what was sent before it stopped, however long ago that was.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ _RTP_PER_SAMPLE = RTP_RATE // SAMPLE_RATE
 LAG_LIMIT_S = 0.3
 LAG_PATIENCE_S = 2.0
 LAG_WINDOW_S = 10.0
+LAG_CATCH_UP_S = 0.1
+"""A lag that has shrunk by this is being caught up with: the patience begins anew."""
 LEAD_LIMIT_S = 10.0
 """RTP time this far ahead of the least-delayed packet is another time line, not a gap to fill."""
 
@@ -69,6 +71,7 @@ class TrackClock:
         self._lag_s = 0.0
         self._minima: deque[tuple[int, float]] = deque()
         self._lagging_since_s: float | None = None
+        self._lagged_s = 0.0
 
     def expect(self, reason: Reason) -> None:
         """Lay a new anchor at the next packet, because of `reason`."""
@@ -78,14 +81,19 @@ class TrackClock:
         """Session sample of unwrapped RTP time `rtp`, and the anchor laid for it, if one was.
 
         `end_sample` is where the track's last frame ends. A new anchor sits at
-        max(end of the last frame, monotonic time), rounded up to the frame grid.
+        max(end of the last frame, monotonic time), rounded up to the frame grid; the first packet,
+        with which the session begins, at 0.
         """
         laid = None
         if self._pending is None:
             self._pending = self._strays(rtp, now_s)
         if self._pending is not None or self.anchor is None:
             position = max(end_sample, int(now_s * SAMPLE_RATE))
-            position = -(-position // FRAME_SAMPLES) * FRAME_SAMPLES
+            if self.anchor is not None or position >= FRAME_SAMPLES:
+                position = -(-position // FRAME_SAMPLES) * FRAME_SAMPLES
+            else:
+                # The session began with this packet, whatever it took to say so.
+                position = 0
             laid = self.anchor = Anchor(self._pending or "first", rtp, position)
             self._pending = None
             self._lag_s = now_s - position / SAMPLE_RATE
@@ -117,6 +125,8 @@ class TrackClock:
         if self.lag_s() <= LAG_LIMIT_S:
             self._lagging_since_s = None
             return None
-        if self._lagging_since_s is None:
+        caught_up = self.lag_s() < self._lagged_s - LAG_CATCH_UP_S
+        if self._lagging_since_s is None or caught_up:
             self._lagging_since_s = now_s
+            self._lagged_s = self.lag_s()
         return "lag" if now_s - self._lagging_since_s >= LAG_PATIENCE_S else None

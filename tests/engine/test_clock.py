@@ -195,3 +195,24 @@ def test_rtp_time_wraps_without_a_seam() -> None:
     time = RtpTime()
     times = [time.unwrap((2**32 - 2 * PACKET + n * PACKET) % 2**32) for n in range(5)]
     assert [b - a for a, b in itertools.pairwise(times)] == [PACKET] * 4
+
+
+def test_a_backlog_that_drains_slowly_is_caught_up_with_and_not_anchored_anew() -> None:
+    """A stall of 3 s over TCP, after which packets come at twice their pace."""
+    clock = TrackClock()
+    anchors = []
+    for index in range(500):
+        at_s = index * 0.02
+        if index >= 100:
+            at_s = max(at_s, 2.0 + 3.0 + (index - 100) * 0.01)
+        _, anchor = clock.place(index * 960, at_s, index * 320)
+        anchors += [anchor] if anchor else []
+    assert [anchor.reason for anchor in anchors] == ["first"]
+    assert clock.lag_s() < 0.3
+
+
+def test_the_session_begins_with_its_first_packet_whatever_that_took() -> None:
+    sample, anchor = TrackClock().place(77, 0.004, 0)
+    assert sample == 0
+    assert anchor is not None
+    assert anchor.sample == 0
