@@ -59,6 +59,9 @@ class Audience:
                     log.exception("guest_fault", n=self.faults)
 
     async def close(self) -> None:
-        """The call is over: let everybody go."""
+        """The call is over: let everybody go. A guest that cannot go keeps nobody."""
         guests, self._guests = self._guests, []
-        await asyncio.gather(*(guest.close() for guest in guests))
+        closing = (guest.close() for guest in guests)
+        for fault in await asyncio.gather(*closing, return_exceptions=True):
+            if isinstance(fault, Exception):
+                log.error("guest_close_failed", error=repr(fault))

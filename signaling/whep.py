@@ -146,6 +146,11 @@ class Listener:
         rtp = self._connection.rtp
         return rtp is not None and rtp.payload_type is not None
 
+    @property
+    def dropped_events(self) -> int:
+        """Events and meters that its channels were too slow for."""
+        return self._outbox.dropped
+
     async def answer(self, offer: str) -> str:
         """Join the audience, answer `offer`.
 
@@ -206,7 +211,7 @@ class Listener:
                 listener=self.id,
                 sent=self.sent,
                 dropped=self.dropped,
-                events_dropped=self._outbox.dropped,
+                dropped_events=self.dropped_events,
             )
             self._on_closed(self)
 

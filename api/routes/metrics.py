@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from api.listeners import Forwarded
 from api.traffic import Traffic
 from engine.asr.scheduler import Scheduler
 from engine.events import Link
@@ -62,6 +63,7 @@ class Snapshot(Collector):
             _gauge("listeners", "People who listen to calls", sum(len(r.audience) for r in rooms)),
             *_links(rooms),
             *_traffic(state.calls.traffic()),
+            *_forwarded(state.calls.listeners.forwarded()),
             _refused(),
             *_recognizer(state.scheduler),
             _gauge("recorder_waiting_packets", "Packets waiting for disk", state.writer.depth()),
@@ -124,6 +126,14 @@ def _traffic(traffic: Traffic) -> Iterator[Metric]:
     yield _counter("commands_malformed", "Messages that made no sense", traffic.malformed_commands)
     yield _counter("commands_dropped", "Messages that came too fast", traffic.dropped_commands)
     yield _counter("journal_unwritten_records", "Records lost", traffic.unwritten_records)
+
+
+def _forwarded(forwarded: Forwarded) -> Iterator[Metric]:
+    yield _counter("forwarded_packets", "Sent to listeners", forwarded.packets)
+    yield _counter(
+        "forwarded_dropped_packets", "Sent to listeners never", forwarded.dropped_packets
+    )
+    yield _counter("listener_dropped_events", "Too many for a channel", forwarded.dropped_events)
 
 
 def _gauge(name: str, what: str, value: float) -> Metric:

@@ -234,14 +234,36 @@ def test_before_the_first_packet_there_is_nothing_to_hear(
     http.delete(connecting.headers["location"].removeprefix("/api/v1"))
 
 
-async def test_one_listener_too_many_is_told_to_come_back() -> None:
+async def test_metrics_count_what_was_forwarded_to_those_who_left_too(
+    node: Node, web: httpx.AsyncClient
+) -> None:
+    async def forwarded() -> float:
+        text = (await web.get(f"{node.url}/metrics")).text
+        (line,) = (line for line in text.splitlines() if line.startswith("forecourt_forwarded_p"))
+        return float(line.split()[1])
+
+    async with on_air(node) as publisher:
+        before = await forwarded()
+        visitor = Visitor()
+        await visitor.visit(web, publisher.session_id)
+        await until(lambda: len(visitor.heard) >= 10)
+        await web.delete(visitor.location)
+        assert await forwarded() >= before + 10
+        await visitor.close()
+
+
+@pytest.mark.parametrize("limited", ["call", "node"])
+async def test_one_listener_too_many_is_told_to_come_back(limited: str) -> None:
     stage = Stage()
     await stage.speak(0.1)
-    stage.room.audience.limit = 0
     listeners, visitor = Listeners(), ListeningClient()
-    with pytest.raises(Problem, match="listen already") as caught:
+    if limited == "call":
+        stage.room.audience.limit = 0
+    else:
+        listeners = Listeners(0)
+    with pytest.raises(Problem, match="people listen") as caught:
         await listeners.join(stage.room, IceSettings(), await visitor.offer())
     assert (caught.value.status, caught.value.headers["Retry-After"]) == (503, "30")
-    assert len(listeners) == 0
+    assert len(listeners) == len(stage.room.audience) == 0
     await visitor.close()
     await stage.room.end("over")

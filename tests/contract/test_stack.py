@@ -33,6 +33,8 @@ from aiortc.rtp import RtcpReceiverInfo, RtpPacket
 
 from signaling import gnutls, stack
 from signaling.reception import Reception
+from signaling.stack import datagrams
+from signaling.stack.sending import MAX_RTP_BYTES
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 PRIVATE = "_RTCRtpReceiver__"
@@ -137,8 +139,8 @@ def test_datagrams_arrive_where_the_demultiplexer_takes_them() -> None:
     protocol = aioice.ice.StunProtocol
     for _ in range(2):
         stack.configure()
-        assert protocol.datagram_received is stack._demultiplex
-    assert parameters(stack._datagram_received) == ["self", "data", "addr"]
+        assert protocol.datagram_received is stack.demultiplex
+    assert parameters(datagrams._datagram_received) == ["self", "data", "addr"]
     assert parameters(aioice.ice.Connection.data_received) == ["self", "data", "component"]
     assert "self._queue.put_nowait" in inspect.getsource(aioice.ice.Connection.data_received)
 
@@ -154,7 +156,7 @@ async def test_a_connection_leads_from_its_receiver_to_its_keys_and_its_socket()
     connection: Any = dtls.transport._connection
     assert isinstance(connection, aioice.ice.Connection)
     assert connection._queue.qsize() == 0
-    setattr(connection, stack._GATE, None)  # it takes attributes
+    setattr(connection, datagrams.GATE, None)  # it takes attributes
     await pc.close()
 
 
@@ -324,7 +326,7 @@ def test_a_relays_transport_holds_what_it_has_not_sent() -> None:
 def test_a_packet_of_the_longest_size_can_be_encrypted_and_one_more_byte_cannot() -> None:
     policy = pylibsrtp.Policy(key=bytes(30), ssrc_type=pylibsrtp.Policy.SSRC_ANY_OUTBOUND)
     session = pylibsrtp.Session(policy)
-    longest = bytes([0x80]) + bytes(stack.MAX_RTP_BYTES - 1)
+    longest = bytes([0x80]) + bytes(MAX_RTP_BYTES - 1)
     assert len(session.protect(longest)) > len(longest)
     with pytest.raises(ValueError, match="too long"):
         session.protect(longest + b"x")

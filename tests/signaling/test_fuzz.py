@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 
 from engine.clock import TrackClock
 from engine.frames import Frame
-from signaling import stack
 from signaling.rtp import Receiver
-from signaling.stack import MAX_CHANNELS, MAX_FRAGMENTS, MAX_INBOUND_STREAMS, _guard_rtcp, _Tap
+from signaling.stack.channels import MAX_CHANNELS, MAX_FRAGMENTS, MAX_INBOUND_STREAMS
+from signaling.stack.datagrams import MAX_STREAMS, Tap
+from signaling.stack.receiving import guard_rtcp
 from tests.signaling.calling import until
 from tests.signaling.packets import encode, voice
 from tests.signaling.receiving import Line
@@ -67,7 +68,7 @@ def test_no_rtp_packet_that_was_really_encrypted_raises_or_turns_time_back(
 ) -> None:
     transport, line = Transport(), Line()
     ends: list[int] = []
-    tap = _Tap(transport, line.receiver.push, {}, {96})
+    tap = Tap(transport, line.receiver.push, {}, {96})
     for sources, extension, padding, sequence, timestamp, ssrc, payload in packets:
         first = 0x80 | sources | (0x10 if extension else 0) | (0x20 if padding else 0)
         head = RtpPacket(96, 0, sequence, timestamp, ssrc).serialize()
@@ -80,7 +81,7 @@ def test_no_rtp_packet_that_was_really_encrypted_raises_or_turns_time_back(
         ends.append(line.receiver.end_sample)
     line.wait_until(line.now_s + 1)
     assert ends == sorted(ends)
-    assert len(transport.ssrc_table) <= stack.MAX_STREAMS
+    assert len(transport.ssrc_table) <= MAX_STREAMS
 
 
 @settings(max_examples=200, deadline=None)
@@ -116,7 +117,7 @@ def test_no_report_raises(data: bytes) -> None:
     async def scenario() -> None:
         pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         dtls: Any = pc.addTransceiver("audio").receiver.transport
-        _guard_rtcp(dtls)
+        guard_rtcp(dtls)
         await dtls._handle_rtcp_data(data)
         await pc.close()
 

@@ -16,7 +16,8 @@ from aiortc.rtp import RTCP_RR, RtpPacket, pack_rtcp_packet
 
 from signaling import stack
 from signaling.peer import IceSettings, Peer
-from signaling.stack import MAX_QUEUED, PACKETS_AT_ONCE, Refused, refused
+from signaling.stack import Refused, refused
+from signaling.stack.datagrams import MAX_QUEUED, PACKETS_AT_ONCE
 from tests.signaling.calling import Client, until
 from tests.signaling.test_peer import Log, connected
 

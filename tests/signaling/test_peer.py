@@ -19,10 +19,12 @@ from aiortc import RTCDataChannel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from signaling import opus, stack
+from signaling import opus
 from signaling.ice import IceSettings
 from signaling.peer import NoAddress, Peer, PeerEvents
 from signaling.sdp import BadOffer
+from signaling.stack.candidates import MAX_LEARNED
+from signaling.stack.datagrams import MAX_STREAMS
 from signaling.trickle import BadFragment, RestartRefused
 from tests.signaling.calling import Client, until
 from tests.signaling.offers import CHROMIUM, aiortc_offer, fragment, hidden, without
@@ -200,8 +202,8 @@ async def test_checks_from_everywhere_teach_a_bounded_number_of_addresses() -> N
             sender.settimeout(5)
             answer = await asyncio.to_thread(sender.recv, 2_000)
             assert stun.parse_message(answer).message_class is stun.Class.RESPONSE
-        assert len(node.remote_candidates) == stack.MAX_LEARNED
-        assert len(node._check_list) == stack.MAX_LEARNED
+        assert len(node.remote_candidates) == MAX_LEARNED
+        assert len(node._check_list) == MAX_LEARNED
     finally:
         for sender in sockets:
             sender.close()
@@ -267,7 +269,7 @@ async def test_streams_without_end_do_not_break_the_receiver_reports() -> None:
             client.sender._ssrc = ssrc
             await until(partial(arrived_from, ssrc))
         receiver: Any = peer._pc.getReceivers()[0]
-        assert len(receiver._RTCRtpReceiver__remote_streams) == stack.MAX_STREAMS
+        assert len(receiver._RTCRtpReceiver__remote_streams) == MAX_STREAMS
         assert not receiver._RTCRtpReceiver__rtcp_task.done()
 
 

@@ -187,7 +187,9 @@ async def test_events_and_meters_reach_a_listener_and_its_commands_change_nothin
         await stage.speak(1.0)
         await until(lambda: client.meters and listener.ignored == 4)
         assert stage.session.state == "active"
-        assert [event["type"] for event in client.events] == ["session.state"]
+        kinds = [event["type"] for event in client.events]
+        assert kinds[0] == "session.state"
+        assert not {"bookmark", "error"} & set(kinds)
         assert stage.session.malformed_commands == 0
         assert {meter["type"] for meter in client.meters} == {"meters"}
 
