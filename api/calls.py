@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,19 +20,19 @@ from api.call import Call, new_id
 from api.listeners import Listeners, audible, over
 from api.past import STOPPED, Past, Unfinished, unknown
 from api.problems import Problem
+from api.rooms import Rooms
 from api.settings import Settings
 from api.traffic import Traffic
 from api.views import ConsentView, CreateSession, SessionView
 from engine.asr.window import Recognizer
-from engine.frames import FRAME_SAMPLES, sample_of
 from engine.journal import FileJournal, Journal, MemoryJournal
-from engine.session import CRASH_SEQ_STEP, Session
+from engine.session import Session
 from signaling.ice import IceSettings
 from signaling.peer import NoAddress
-from signaling.recorder import Recorder, Writer
-from signaling.room import Beginning, Busy, Room, Transport, token_digest
-from signaling.rtp import ReceiveSettings
+from signaling.recorder import Writer
+from signaling.room import Busy, Room, token_digest
 from signaling.sdp import BadOffer
+from signaling.speaker import Transport
 
 log = structlog.get_logger(__name__)
 
@@ -51,9 +51,7 @@ class Calls:
     """Creates, publishes, lists and recovers calls. Lives on the media loop."""
 
     def __init__(self, settings: Settings, recognizer: Recognizer, writer: Writer) -> None:
-        self._settings = settings
-        self._recognizer = recognizer
-        self._writer = writer
+        self._max_calls = settings.max_calls
         self.ice = IceSettings(
             settings.ice_servers,
             settings.turn_urls,
@@ -63,13 +61,11 @@ class Calls:
             "loopback" if settings.ice_loopback else settings.ice_targets,
         )
         self._past = Past(settings.sessions)
+        self.rooms = Rooms(settings, self.ice, recognizer, writer, self._past, self._closed)
         self._calls: dict[str, Call] = {}
         self.listeners = Listeners()
         self._tasks: set[asyncio.Task[None]] = set()
         self._syncer: asyncio.Task[None] | None = None
-        self.rooms: set[Room] = set()
-        """Every room that has not closed yet."""
-        self._ended = Traffic()
         self._unsynced: set[Journal] = set()
         self.is_draining = False
         self._is_stopping = False
@@ -119,11 +115,7 @@ class Calls:
 
     def traffic(self) -> Traffic:
         """What all calls of this node, the ended ones included, have taken in and lost."""
-        total = Traffic()
-        for room in self.rooms:
-            total.add(room)
-        total.join(self._ended)
-        return total
+        return self.rooms.traffic()
 
     # what routes ask
 
@@ -161,7 +153,7 @@ class Calls:
             if call.consent is not None:
                 return call.consent
             raise Problem(404, "No consent has been given for this session yet.")
-        return await asyncio.to_thread(self._past_consent, session_id)
+        return await asyncio.to_thread(self._past.consent, session_id)
 
     async def publish(self, session_id: str, offer: str, token: str | None) -> tuple[str, str]:
         """Answer a WHIP offer: (answer, resource id)."""
@@ -255,15 +247,16 @@ class Calls:
     async def newest(self, limit: int) -> list[SessionView]:
         """Newest first: live, created and past sessions."""
         views = {call.id: call.view() for call in self._calls.values()}
-        return await asyncio.to_thread(self._newest, views, limit)
+        return await asyncio.to_thread(self._past.newest, views, limit)
 
     async def events(self, session_id: str, after_seq: int) -> list[dict[str, Any]]:
         """Journalled events behind `after_seq`, oldest first."""
-        call = self._calls.get(session_id)
-        if call is not None and call.journal is None:
+        session = self.session(session_id)
+        if session is not None:
+            return await asyncio.to_thread(session.events, after_seq)
+        if session_id in self._calls:
             return []
-        journal = call.journal if call is not None else None
-        return await asyncio.to_thread(self._events, session_id, journal, after_seq)
+        return await asyncio.to_thread(self._past.events, session_id, after_seq)
 
     def session(self, session_id: str) -> Session | None:
         """The live session, for subscribing to its events; None when it is not live."""
@@ -273,7 +266,8 @@ class Calls:
     async def recording(self, session_id: str) -> Path | bytes | None:
         """The recording's file, or what there is of it while the call goes on; None without."""
         view = await self.view(session_id)
-        return await asyncio.to_thread(self._recording, session_id, view)
+        is_growing = view.status in ("active", "paused")
+        return await asyncio.to_thread(self._past.recorded, session_id, is_growing=is_growing)
 
     # the inside
 
@@ -284,66 +278,21 @@ class Calls:
             )
         if self.is_draining:
             raise _draining()
-        if self.live >= self._settings.max_calls:
+        if self.live >= self._max_calls:
             raise Problem(
                 503,
                 "This node is full; try again in half a minute.",
                 headers={"Retry-After": str(RETRY_AFTER_S)},
             )
-        recorder: Recorder | None = None
-        journal: Journal = MemoryJournal()
-        if call.consent.recording:
-            try:
-                journal, recorder = await asyncio.to_thread(self._lay_out, call)
-            except OSError as error:
-                log.error("disk_failed", session=call.id, error=repr(error))
-                detail = "This node's disk takes no recording now. Try again in half a minute."
-                later = {"Retry-After": str(RETRY_AFTER_S)}
-                raise Problem(503, detail, headers=later) from error
-        call.journal = journal
-        beginning = Beginning()
-        session = Session(call.id, call.config(), self._recognizer, journal, _clock(beginning))
-        return self._room(call, session, beginning, recorder)
-
-    def _lay_out(self, call: Call) -> tuple[Journal, Recorder]:
-        """Raises `OSError` for a disk that takes nothing."""
-        path = self._past.journal(call.id)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # An earlier attempt of which nothing came; the consent in it may not hold any more.
-        path.unlink(missing_ok=True)
-        journal = FileJournal(path)
         try:
-            journal.append("session", **call.first_record())
-        except OSError:
-            journal.close()
-            raise
-        return journal, Recorder(self._writer, self._past.recording(call.id))
-
-    def _room(
-        self, call: Call, session: Session, beginning: Beginning, recorder: Recorder | None
-    ) -> Room:
-        def begun() -> None:
-            call.start_time = datetime.now(UTC)
-            session.record("begin", at=call.start_time.isoformat())
-
-        room = Room(
-            session,
-            beginning,
-            call.digest,
-            recorder,
-            self.ice,
-            on_begun=begun,
-            on_closed=lambda room: self._closed(call, room),
-            receive=ReceiveSettings(
-                self._settings.hold_ms / 1000, stock=self._settings.receive == "stock"
-            ),
-        )
-        self.rooms.add(room)
-        return room
+            return await self.rooms.open(call)
+        except OSError as error:
+            log.error("disk_failed", session=call.id, error=repr(error))
+            detail = "This node's disk takes no recording now. Try again in half a minute."
+            later = {"Retry-After": str(RETRY_AFTER_S)}
+            raise Problem(503, detail, headers=later) from error
 
     def _closed(self, call: Call, room: Room) -> None:
-        self.rooms.discard(room)
-        self._ended.add(room)
         if room.session.state == "created":
             journal, call.journal, call.room = call.journal, None, None
             if isinstance(journal, FileJournal):
@@ -374,39 +323,12 @@ class Calls:
 
     def _recover(self, unfinished: Unfinished) -> None:
         """Take up an unfinished call as interrupted; its browser may come back within 60 s."""
-        first, view = unfinished.first, unfinished.view
-        call = Call(
-            view.id,
-            CreateSession.model_validate(first["created"]),
-            view.created_at,
-            view.volume_feedback,
-            bytes.fromhex(first["resumeDigest"]),
-            ConsentView.model_validate(first["consent"]),
-            FileJournal(unfinished.path),
-            start_time=view.start_time,
-        )
-        assert call.journal is not None
-        assert view.start_time is not None
-        elapsed_s = (datetime.now(UTC) - view.start_time).total_seconds()
-        beginning = Beginning(asyncio.get_running_loop().time() - elapsed_s)
-        session = Session(
-            call.id,
-            call.config(),
-            self._recognizer,
-            call.journal,
-            _clock(beginning),
-            state="active",
-            next_seq=unfinished.last_seq + (1 if unfinished.is_whole else CRASH_SEQ_STEP),
-            first_utterance=unfinished.last_utterance + 1,
-            start_sample=sample_of(view.duration_ms) // FRAME_SAMPLES * FRAME_SAMPLES,
-        )
-        session.metrics, session.feedback_count = view.metrics, view.feedback_count
-        recorder = Recorder(self._writer, self._past.recording(call.id))
-        call.room = self._room(call, session, beginning, recorder)
+        call = self.rooms.reopen(unfinished)
+        assert call.room is not None
         self._calls[call.id] = call
-        session.enter("interrupted", "node_restarted")
-        log.info("session_recovered", session=call.id, duration_ms=view.duration_ms)
-        if elapsed_s - view.duration_ms / 1000 > MAX_AWAY_S:
+        duration_ms = unfinished.view.duration_ms
+        log.info("session_recovered", session=call.id, duration_ms=duration_ms)
+        if call.room.session.now_s() - duration_ms / 1000 > MAX_AWAY_S:
             call.room.end("client_lost")
 
     async def _sync_forever(self) -> None:
@@ -426,41 +348,6 @@ class Calls:
         else:
             self._unsynced.discard(journal)
 
-    def _past_consent(self, session_id: str) -> ConsentView:
-        for record in self._past.records(session_id):
-            if record["k"] == "session":
-                return ConsentView.model_validate(record["consent"])
-        raise unknown()
-
-    def _events(
-        self, session_id: str, journal: Journal | None, after_seq: int
-    ) -> list[dict[str, Any]]:
-        records: Iterable[dict[str, Any]] = (
-            self._past.records(session_id) if journal is None else journal.records()
-        )
-        return [
-            record["e"]
-            for record in records
-            if record["k"] == "event" and record["e"]["seq"] > after_seq
-        ]
-
-    def _newest(self, views: dict[str, SessionView], limit: int) -> list[SessionView]:
-        items: list[SessionView] = []
-        for session_id in sorted({*views, *self._past.ids()}, reverse=True):
-            if len(items) == limit:
-                break
-            try:
-                items.append(views.get(session_id) or self._past.view(session_id))
-            except Problem:
-                log.debug("session_without_journal", session=session_id)
-        return items
-
-    def _recording(self, session_id: str, view: SessionView) -> Path | bytes | None:
-        path = self._past.recording(session_id)
-        if not path.exists():
-            return None
-        return path.read_bytes() if view.status in ("active", "paused") else path
-
 
 def _draining() -> Problem:
     detail = "This node takes no new calls: it is about to stop. Try again in half a minute."
@@ -474,8 +361,3 @@ def _stopping() -> Problem:
 
 def _is_same(resource: str, given: str) -> bool:
     return secrets.compare_digest(resource.encode(), given.encode())
-
-
-def _clock(beginning: Beginning) -> Callable[[], float]:
-    loop = asyncio.get_running_loop()
-    return lambda: 0.0 if beginning.at_s is None else loop.time() - beginning.at_s

@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 
 from api.problems import Problem
-from api.views import SessionView, summary_of
+from api.views import ConsentView, SessionView, summary_of
 from engine.journal import read
 from signaling.room import TRAINEE
 
@@ -109,6 +109,40 @@ class Past:
         if not path.exists():
             raise unknown()
         return read(path)
+
+    def consent(self, session_id: str) -> ConsentView:
+        """What the call was held with. Raises `Problem` for an unknown session."""
+        for record in self.records(session_id):
+            if record["k"] == "session":
+                return ConsentView.model_validate(record["consent"])
+        raise unknown()
+
+    def events(self, session_id: str, after_seq: int) -> list[dict[str, Any]]:
+        """Those with `seq` > `after_seq`, oldest first. Raises `Problem` for an unknown session."""
+        return [
+            record["e"]
+            for record in self.records(session_id)
+            if record["k"] == "event" and record["e"]["seq"] > after_seq
+        ]
+
+    def newest(self, views: dict[str, SessionView], limit: int) -> list[SessionView]:
+        """At most `limit` of all sessions, newest first; `views` are of those that are not past."""
+        items: list[SessionView] = []
+        for session_id in sorted({*views, *self.ids()}, reverse=True):
+            if len(items) == limit:
+                break
+            try:
+                items.append(views.get(session_id) or self.view(session_id))
+            except Problem:
+                log.debug("session_without_journal", session=session_id)
+        return items
+
+    def recorded(self, session_id: str, *, is_growing: bool) -> Path | bytes | None:
+        """The recording's file, or what there is of one `is_growing`; None without."""
+        path = self.recording(session_id)
+        if not path.exists():
+            return None
+        return path.read_bytes() if is_growing else path
 
     def forget_unbegun(self, session_id: str) -> None:
         """Remove what was laid out for a call whose first packet never came."""

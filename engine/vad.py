@@ -12,6 +12,7 @@ import importlib.util
 from enum import Enum
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -22,6 +23,7 @@ from engine.frames import FRAME_SAMPLES, SAMPLE_RATE, Frame, Source
 
 CHUNK = 512
 CONTEXT = 64
+STATE = 128
 PREROLL_CHUNKS = 6
 GATE_HOLD_FRAMES = 15
 GATE_MODE = 1
@@ -66,26 +68,44 @@ def _silero() -> onnxruntime.InferenceSession:
 
 
 class Silero:
-    """Streaming speech probability of 512-sample chunks (float32, -1 to 1, 16 kHz)."""
+    """Streaming speech probability of 512-sample chunks (float32, -1 to 1, 16 kHz).
+
+    Input, state and output are bound once, which saves a sixth of the time: the model reads one of
+    two states and writes the other, by turns.
+    """
 
     def __init__(self) -> None:
         self._model = _silero()
         self._input = np.zeros((1, CONTEXT + CHUNK), np.float32)
-        self.reset()
+        self._states = np.zeros((2, 2, 1, 1, STATE), np.float32)
+        self._probability = np.zeros(1, np.float32)
+        self._bindings = [self._bound(0, 1), self._bound(1, 0)]
+        self._turn = 0
+
+    def _bound(self, before: int, after: int) -> Any:
+        binding = self._model.io_binding()
+        inputs = zip(("input", "h", "c"), (self._input, *self._states[before]), strict=True)
+        outputs = zip(
+            ("speech_probs", "hn", "cn"), (self._probability, *self._states[after]), strict=True
+        )
+        for name, array in inputs:
+            binding.bind_input(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
+        for name, array in outputs:
+            binding.bind_output(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
+        return binding
 
     def reset(self) -> None:
-        self._h = np.zeros((1, 1, 128), np.float32)
-        self._c = np.zeros((1, 1, 128), np.float32)
+        self._states[:] = 0
         self._input[:] = 0
 
     def push(self, chunk: Chunk) -> float:
         """Probability (0-1) that `chunk` holds speech."""
-        self._input[0, :CONTEXT] = self._input[0, -CONTEXT:]
-        self._input[0, CONTEXT:] = chunk
-        probability, self._h, self._c = self._model.run(
-            None, {"input": self._input, "h": self._h, "c": self._c}
-        )
-        return float(probability[0])
+        samples = self._input[0]
+        samples[:CONTEXT] = samples[-CONTEXT:]
+        samples[CONTEXT:] = chunk
+        self._model.run_with_iobinding(self._bindings[self._turn])
+        self._turn ^= 1
+        return float(self._probability[0])
 
 
 class VoiceActivity:

@@ -37,10 +37,14 @@ class DataChannel(Protocol):
 
 class Outbox:
     """Queues one connection's events and sends them as JSON arrays: urgent ones within 20 ms,
-    the rest at 10 Hz. Nothing overtakes anything."""
+    the rest at 10 Hz. Nothing overtakes anything.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    Each batch waits `offset_s` longer, so that outboxes of one session need not all send at once.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, offset_s: float = 0.0) -> None:
         self._loop = loop
+        self._offset_s = offset_s
         self._pending: deque[Event] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._due_s = 0.0
@@ -112,7 +116,7 @@ class Outbox:
             self._timer = None
 
     def _flush_in(self, delay_s: float) -> None:
-        due_s = self._loop.time() + delay_s
+        due_s = self._loop.time() + delay_s + self._offset_s
         if self._timer is not None:
             if self._due_s <= due_s:
                 return

@@ -30,6 +30,8 @@ FILL_PACKET = bytes([9 << 3])
 """TOC of a 20 ms mono packet (SILK, wideband) without a frame: every decoder conceals it."""
 MAX_QUEUED = 20_000
 """Packets waiting for the disk (over 6 minutes of one call); more are dropped and counted."""
+BATCH_S = 0.1
+"""Packets wait for the writer this long, unless a file is to be closed."""
 
 
 class OggFile:
@@ -117,6 +119,7 @@ class Writer:
         self._files: dict[Path, OggFile] = {}
         self._failures: dict[Path, OnFailed] = {}
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+        self._hurry = threading.Event()
         self.dropped = 0
 
     def start(self) -> None:
@@ -125,6 +128,7 @@ class Writer:
     def stop(self) -> None:
         """Write out what is queued, close every file, end the thread."""
         self._jobs.put(None)
+        self._hurry.set()
         self._thread.join()
 
     def depth(self) -> int:
@@ -150,13 +154,27 @@ class Writer:
         done: Future[None] = Future()
         self._jobs.put(partial(self._guarded, self._close, path, end_rtp))
         self._jobs.put(partial(_finish, done))
+        self._hurry.set()
         return done
 
     def _run(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            job()
+        # In batches: a thread that wakes for every packet takes Python's lock from the media loop.
+        while self._work_off():
+            self._hurry.wait(BATCH_S)
+            self._hurry.clear()
         for path in list(self._files):
             self._guarded(self._close, path, 0)
+
+    def _work_off(self) -> bool:
+        """Do what is queued; False once the writer is to stop."""
+        while True:
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                return True
+            if job is None:
+                return False
+            job()
 
     def _guarded(self, action: Callable[..., None], path: Path, *arguments: Any) -> None:
         try:

@@ -196,7 +196,7 @@ class Traffic:
 
 
 class Socket:
-    """A publisher's transport (signaling.room). `carry` runs it; `close` may come at any time."""
+    """A speaker's transport (signaling.speaker). `carry` runs it; `close` may come at any time."""
 
     def __init__(self, wire: Wire, hello: Hello) -> None:
         self.traffic = Traffic()

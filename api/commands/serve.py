@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 from starlette.applications import Starlette
 
-from api import logs
+from api import logs, memory
 from api.app import create_app
 from api.settings import Settings
 from api.sockets import BoundedSocket
@@ -44,6 +44,7 @@ def serve(host: str | None, port: int | None, data: Path | None) -> None:
     with _lock(settings.data), _listen(settings.host, settings.port) as listener:
         address = f"http://{_shown(settings.host)}:{listener.getsockname()[1]}"
         logs.configure(settings.log_level, settings.log_json)
+        memory.return_large_blocks()
         app = create_app(settings, model)
         config = uvicorn.Config(
             app,

@@ -11,11 +11,11 @@ import pytest
 from engine.events import Event, Meters
 from signaling.channel import MAX_MESSAGE_BYTES
 from signaling.commands import AT_ONCE, PER_S
+from signaling.ending import FINALS_WITHIN_S
 from signaling.recorder import Recorder, Writer
 from signaling.room import (
     CLOSED_AFTER_S,
     CONNECT_WITHIN_S,
-    FINALS_WITHIN_S,
     LOST_AFTER_S,
     RESUME_WITHIN_S,
     TRAINEE,
@@ -261,14 +261,14 @@ def test_a_stranger_is_refused(token: str | None) -> None:
         await stage.speak(1)
         with pytest.raises(Busy):
             await stage.room.publish(CHROMIUM, token)
-        assert stage.room._transport is stage.connection
+        assert stage.room._trainee.transport is stage.connection
 
     on_stage(scenario)
 
 
 def test_a_bad_offer_frees_a_session_that_nobody_holds() -> None:
     async def scenario(stage: Stage) -> None:
-        stage.room._transport = None
+        stage.room._trainee.transport = None
         with pytest.raises(BadOffer):
             await stage.room.publish("v=0\r\n", None)
         assert stage.closed == ["created"]
@@ -518,7 +518,7 @@ def test_a_recording_that_fails_is_told_as_degraded_once() -> None:
         assert degraded["data"]["what"] == "recording"
         assert degraded["data"]["why"] == "No such file or directory"
         assert stage.states == [("active", None)]
-        stage.room._recorder = None
+        stage.room._trainee._recorder = None
         await stage.room.end("ended")
 
     run(play())

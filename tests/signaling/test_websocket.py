@@ -252,7 +252,7 @@ def test_frames_that_the_client_left_out_count_as_lost() -> None:
         await asyncio.sleep(0.2)
         await line.browser.speak(range(50, 120))
         assert line.heard.gaps == {960, 11 * 960}
-        assert stage.room._receiver.counts.lost == 10
+        assert stage.room.counts.lost == 10
         assert stage.session.t_ms == 2_400
 
     on_line(scenario)

@@ -194,6 +194,15 @@ async def test_events_and_meters_reach_a_listener_and_its_commands_change_nothin
         assert {meter["type"] for meter in client.meters} == {"meters"}
 
 
+async def test_meters_come_five_times_a_second_and_in_order() -> None:
+    async with call() as stage, listening(stage) as (_, client):
+        await stage.speak(2.0)
+        await until(lambda: len(client.meters) >= 8)
+        assert [meter["seq"] for meter in client.meters] == list(range(1, len(client.meters) + 1))
+        times = [meter["t"] for meter in client.meters]
+        assert {b - a for a, b in pairwise(times)} == {200}
+
+
 async def test_the_end_of_the_call_is_told_before_the_connection_closes() -> None:
     async with call() as stage, listening(stage) as (_, client):
         await stage.speak(0.2)

@@ -1,0 +1,60 @@
+"""The end of a call: the last words first, then the recording whole, then the news of it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Literal
+
+import structlog
+
+from engine.session import Session
+from signaling.speaker import Speaker
+
+log = structlog.get_logger(__name__)
+
+FINALS_WITHIN_S = 1.0
+RECORDED_WITHIN_S = 2.0
+"""How long `completed` waits for the recording to be whole on disk."""
+FAREWELL_S = 0.3
+"""How long the last events get to leave before the connection closes."""
+
+LastState = Literal["completed", "interrupted"]
+"""What a call is left as: over, or for a later node to take up from its journal."""
+
+
+async def finish(session: Session, speaker: Speaker, state: LastState, reason: str) -> None:
+    """Leave `session` as `state`; the speaker's connection may be closed behind this."""
+    speaker.receiver.close()
+    if session.state == "paused":
+        speaker.receiver.advance()
+    session.flush()
+    await _await_finals(session)
+    await _await_recording(session, speaker)
+    if not speaker.receiver.counts.received:
+        # Nobody came (back): an empty summary would take the place of the one before a crash.
+        session.enter(state, reason)
+    elif state == "completed":
+        session.complete(reason)
+    else:
+        session.suspend(reason)
+    if speaker.outbox.is_open:
+        speaker.outbox.flush()
+        await asyncio.sleep(FAREWELL_S)
+
+
+async def _await_finals(session: Session) -> None:
+    loop = asyncio.get_running_loop()
+    deadline_s = loop.time() + FINALS_WITHIN_S
+    while session.finals_due and loop.time() < deadline_s:
+        await asyncio.sleep(0.01)
+    if session.finals_due:
+        log.warning("finals_missing", session=session.id, due=session.finals_due)
+
+
+async def _await_recording(session: Session, speaker: Speaker) -> None:
+    """So that whoever is told of the end finds the recording whole."""
+    closed = speaker.close_recording()
+    if closed is not None:
+        _, late = await asyncio.wait({asyncio.wrap_future(closed)}, timeout=RECORDED_WITHIN_S)
+        if late:
+            log.warning("recording_late", session=session.id)
