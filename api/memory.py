@@ -3,7 +3,7 @@
 A call holds a ring of 1 MB among thousands of small objects. glibc raises the size from which it
 maps a block of its own (M_MMAP_THRESHOLD) to the largest such block freed so far; from the second
 call on rings would then lie on the heap, where one small object above them keeps them: 300 calls
-left 80 MB behind of which 3 were in use. Setting the thresholds keeps them where they are
+left 80 MB behind of which 6 were in use. Setting the thresholds keeps them where they are
 (mallopt(3)). The recognizer's process is left alone: mapping its tensors anew costs it time.
 """
 
