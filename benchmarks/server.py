@@ -80,11 +80,6 @@ class _Empty(FrameStamps):
     def skipped(self, to_sample: int) -> None: ...
 
 
-def _clock(beginning: Beginning) -> Callable[[], float]:
-    loop = asyncio.get_running_loop()
-    return lambda: 0.0 if beginning.at_s is None else loop.time() - beginning.at_s
-
-
 class Media:
     """Receive paths that end in an empty sink."""
 
@@ -96,7 +91,7 @@ class Media:
         loop = asyncio.get_running_loop()
         beginning = Beginning()
         sink = _Empty(call, self._stamps)
-        receiver = Receiver(str(call), TrackClock(), sink, _clock(beginning), loop.call_later)
+        receiver = Receiver(str(call), TrackClock(), sink, beginning.clock(), loop.call_later)
 
         def take(ssrc: int, sequence: int, timestamp: int, payload: bytes) -> None:
             if beginning.at_s is None:
@@ -149,7 +144,7 @@ class Full:
             SessionConfig("pitch", None, False),
             _Recognizer(),
             MemoryJournal(),
-            _clock(beginning),
+            beginning.clock(),
         )
         room = _StampedRoom(
             session,
