@@ -160,6 +160,10 @@ class Ring:
         """Go on at `to_sample`; what lies between reads as it was and means nothing."""
         self.end_sample = to_sample
 
+    def release(self) -> None:
+        """Let go of the samples, long before the collector finds the call that is over."""
+        self._pcm = np.zeros(0, np.int16)
+
     def read(self, start_sample: int, end_sample: int) -> Pcm:
         """A copy of [start_sample, end_sample). Raises `ValueError` outside what is held."""
         if start_sample < self.start_sample or end_sample > self.end_sample:

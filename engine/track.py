@@ -71,6 +71,8 @@ class Track:
         return self._utterances.finals_due
 
     def push(self, frame: Frame) -> None:
+        if self._is_closed:
+            return
         self._ring.push(frame)
         self._note_play(frame)
         edge = self._vad.push(frame)
@@ -105,6 +107,7 @@ class Track:
         self._utterances.settle()
         self.summarise()
         self._is_closed = True
+        self._ring.release()
 
     def judge_volume(self, judged: bool) -> bool:
         """Whether level rules apply from now on; returns whether that is a change."""

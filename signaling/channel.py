@@ -7,9 +7,11 @@ import json
 from collections import deque
 from typing import Any, Protocol
 
+from aiortc import RTCDataChannel
 from pydantic import ValidationError
 
 from engine.events import COMMANDS, URGENT, VERSION, Command, Event, Meters
+from signaling import stack
 
 URGENT_DELAY_S = 0.01
 BATCH_DELAY_S = 0.1
@@ -20,6 +22,10 @@ MAX_BUFFERED_BYTES = 512 * 1024
 MAX_BATCH_BYTES = 32 * 1024
 """One message of ours; a peer that says nothing else takes at most 64 KiB (RFC 8841, 6.1)."""
 MAX_MESSAGE_BYTES = 4_096
+
+
+FAREWELL_S = 2.0
+FAREWELL_STEP_S = 0.02
 
 
 class DataChannel(Protocol):
@@ -106,6 +112,16 @@ class Outbox:
         if self._pending:
             self._flush_in(URGENT_DELAY_S)
 
+    async def farewell(self, within_s: float = FAREWELL_S) -> None:
+        """Send what is pending and wait, at most `within_s`, until the client has all of it."""
+        deadline_s = self._loop.time() + within_s
+        while self.is_open and self._loop.time() < deadline_s:
+            self.flush()
+            channel = self.events_channel
+            if not self._pending and (channel is None or _has_arrived(channel)):
+                return
+            await asyncio.sleep(FAREWELL_STEP_S)
+
     def close(self) -> None:
         self._cancel()
         self.events_channel = self.meters_channel = None
@@ -131,6 +147,12 @@ class Outbox:
                 del self._pending[index]
                 return
         self._pending.popleft()
+
+
+def _has_arrived(channel: DataChannel) -> bool:
+    if isinstance(channel, RTCDataChannel):
+        return stack.is_delivered(channel)
+    return channel.bufferedAmount == 0
 
 
 class BadMessage(ValueError):

@@ -15,8 +15,6 @@ log = structlog.get_logger(__name__)
 FINALS_WITHIN_S = 1.0
 RECORDED_WITHIN_S = 2.0
 """How long `completed` waits for the recording to be whole on disk."""
-FAREWELL_S = 0.3
-"""How long the last events get to leave before the connection closes."""
 
 LastState = Literal["completed", "interrupted"]
 """What a call is left as: over, or for a later node to take up from its journal."""
@@ -37,9 +35,7 @@ async def finish(session: Session, speaker: Speaker, state: LastState, reason: s
         session.complete(reason)
     else:
         session.suspend(reason)
-    if speaker.outbox.is_open:
-        speaker.outbox.flush()
-        await asyncio.sleep(FAREWELL_S)
+    await speaker.outbox.farewell()
 
 
 async def _await_finals(session: Session) -> None:

@@ -43,8 +43,6 @@ EVENTS_SPREAD_S = 0.01
 METERS_SPREAD_S = 0.1
 """Each listener has a place of its own within these, so that an event for 150 of them does not keep
 the media loop from its packets while all are written."""
-FAREWELL_S = 0.3
-"""How long the last events get to leave before the connection closes."""
 
 _HEADER = struct.Struct("!BBHLL")
 
@@ -193,9 +191,8 @@ class Listener:
 
     async def close(self) -> None:
         """The call is over: the last events leave, then the connection closes."""
-        self._outbox.flush()
-        if self._closing is None and self._outbox.is_open:
-            await asyncio.sleep(FAREWELL_S)
+        if self._closing is None:
+            await self._outbox.farewell()
         await self.leave()
 
     async def leave(self) -> None:

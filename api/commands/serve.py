@@ -17,10 +17,11 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 from starlette.applications import Starlette
 
-from api import logs, memory
+from api import logs
 from api.app import create_app
 from api.settings import Settings
 from api.sockets import BoundedSocket
+from engine import memory
 from engine.models import ModelError, ensure
 from signaling.websocket import MAX_FRAME_BYTES
 

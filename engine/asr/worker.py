@@ -12,12 +12,17 @@ import os
 import signal
 import struct
 import sys
+from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
+from engine import memory
+
 LENGTH = struct.Struct("<I")
+TRIM_EVERY = 50
+"""Batches after which memory is given back: windows of all lengths leave the heap in shreds."""
 NICENESS = 5
 """Below the media process, which must never wait for a decode."""
 
@@ -44,7 +49,10 @@ def serve(requests: BinaryIO, answers: BinaryIO, folder: Path, options: dict[str
     model = ShortContextWhisper(folder, **options)
     model.decode([np.zeros(16_000, np.int16)], [True])
     write_message(answers, {"ready": True})
-    while (request := read_message(requests)) is not None:
+    for batch in count(1):
+        request = read_message(requests)
+        if request is None:
+            return
         windows = [np.frombuffer(requests.read(size), np.int16) for size in request["sizes"]]
         decoded = model.decode(windows, request["times"])
         write_message(
@@ -62,6 +70,8 @@ def serve(requests: BinaryIO, answers: BinaryIO, folder: Path, options: dict[str
                 for result in decoded
             ],
         )
+        if batch % TRIM_EVERY == 0:
+            memory.give_back()
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ import aioice.ice
 import aiortc.rtcsctptransport
 
 from signaling.stack.candidates import limit_learned, use_loopback
-from signaling.stack.channels import bound_channels
+from signaling.stack.channels import bound_channels, is_delivered
 from signaling.stack.datagrams import OnPacket, Refused, demultiplex, refused
 from signaling.stack.receiving import drop_header_extensions, keep_only_opus, tap_audio
 from signaling.stack.sending import RtpSender, on_rtp_sent
@@ -30,6 +30,7 @@ __all__ = [
     "bound_channels",
     "configure",
     "drop_header_extensions",
+    "is_delivered",
     "keep_only_opus",
     "limit_learned",
     "on_rtp_sent",

@@ -6,7 +6,7 @@ import struct
 from typing import Any
 
 import structlog
-from aiortc import RTCPeerConnection
+from aiortc import RTCDataChannel, RTCPeerConnection
 
 from signaling.stack.datagrams import refused
 
@@ -58,3 +58,13 @@ def bound_channels(pc: RTCPeerConnection) -> None:
 
     sctp._handle_data, sctp._receive_data_chunk = handled, taken
     sctp._data_channel_receive = opened
+
+
+def is_delivered(channel: RTCDataChannel) -> bool:
+    """Whether all that was sent over a channel's association has been acknowledged.
+
+    `bufferedAmount` falls to 0 when aiortc has sent a message once; on a bad network that is not
+    the end of it.
+    """
+    sctp: Any = channel.transport
+    return not (sctp._data_channel_queue or sctp._outbound_queue or sctp._sent_queue)

@@ -342,3 +342,15 @@ async def test_a_header_extension_is_answered_only_where_the_transceiver_holds_i
     stack.drop_header_extensions(transceiver)
     assert transceiver._headerExtensions == []
     await pc.close()
+
+
+async def test_an_association_tells_what_it_has_still_to_deliver() -> None:
+    pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    channel = pc.createDataChannel("events")
+    sctp: Any = channel.transport
+    assert sctp is pc.sctp
+    assert not sctp._outbound_queue
+    assert not sctp._sent_queue
+    assert len(sctp._data_channel_queue) == 1  # the channel's own opening
+    assert not stack.is_delivered(channel)
+    await pc.close()

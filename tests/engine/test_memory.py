@@ -10,7 +10,7 @@ import pytest
 CHURN = """
 import sys
 import numpy as np
-from api import memory
+from engine import memory
 
 def resident_mb():
     status = dict(line.split(":", 1) for line in open("/proc/self/status"))
@@ -48,3 +48,25 @@ def test_rings_between_small_objects_are_given_back(churned: tuple[str, float, f
         assert left < 0.1 * RINGS_MB
     else:
         assert left > 0.5 * RINGS_MB
+
+
+def test_what_is_free_can_be_given_back() -> None:
+    shreds = """
+import numpy as np
+from engine import memory
+
+def resident_mb():
+    status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+    return int(status["VmRSS"].split()[0]) / 1024
+
+blocks = [np.ones(100_000, np.int8) for _ in range(1_000)]
+keep = blocks[::10]
+del blocks
+before = resident_mb()
+memory.give_back()
+print(before - resident_mb(), len(keep))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", shreds], capture_output=True, text=True, check=True
+    )
+    assert float(done.stdout.split()[0]) > 50
