@@ -20,10 +20,9 @@ from api.calls import Calls
 from api.logs import RequestLog
 from api.routes import metrics, microphone, pages, sessions, websocket, whep, whip
 from api.settings import Settings
-from engine import features
+from engine import features, silero
 from engine.asr import weights
 from engine.asr.scheduler import Scheduler
-from engine.vad import Silero
 from signaling import stack
 from signaling.collector import Collector
 from signaling.recorder import Writer
@@ -119,4 +118,4 @@ def create_app(settings: Settings, model: Path) -> Starlette:
 def _warm() -> None:
     """Compile the kernels and load the voice-activity model before the node says ready."""
     features.warm()
-    Silero()
+    silero.warm()

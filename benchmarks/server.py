@@ -29,13 +29,12 @@ from aiortc import (
 
 from benchmarks import child
 from benchmarks.stamps import Stamps
-from engine import features
+from engine import features, silero
 from engine.asr.window import Hypothesis, Window
 from engine.clock import RTP_RATE, Anchor, TrackClock
 from engine.frames import SAMPLE_RATE, Frame, Source
 from engine.journal import MemoryJournal
 from engine.session import Session, SessionConfig
-from engine.vad import Silero
 from signaling import stack
 from signaling.collector import Collector
 from signaling.peer import IceSettings, Peer, PeerEvents
@@ -130,7 +129,7 @@ class Full:
 
     def __init__(self, stamps: Stamps, folder: Path) -> None:
         features.warm()
-        Silero()
+        silero.warm()
         self._stamps = stamps
         self._folder = folder
         self._writer = Writer()

@@ -8,22 +8,14 @@ neither speech nor silence, so a hole in the network is never taken for a pause 
 
 from __future__ import annotations
 
-import importlib.util
 from enum import Enum
-from functools import cache
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-import onnxruntime
 import webrtcvad
-from numpy.typing import NDArray
 
 from engine.frames import FRAME_SAMPLES, SAMPLE_RATE, Frame, Source
+from engine.silero import CHUNK, Chunk, Silero
 
-CHUNK = 512
-CONTEXT = 64
-STATE = 128
 PREROLL_CHUNKS = 6
 GATE_HOLD_FRAMES = 15
 GATE_MODE = 1
@@ -40,72 +32,10 @@ ENDPOINT = SAMPLE_RATE // 2
 UNKNOWN_LIMIT = SAMPLE_RATE
 PAUSE = SAMPLE_RATE // 5
 
-Chunk = NDArray[np.float32]
-
 
 class Edge(Enum):
     START = "start"
     END = "end"
-
-
-def silero_path() -> Path:
-    """Silero v6, as faster-whisper packages it (MIT). Found without importing the package."""
-    spec = importlib.util.find_spec("faster_whisper")
-    if spec is None or spec.origin is None:
-        raise ImportError("faster-whisper is not installed: it carries the Silero VAD model")
-    return Path(spec.origin).parent / "assets" / "silero_vad_v6.onnx"
-
-
-@cache
-def _silero() -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(
-        str(silero_path()), options, providers=["CPUExecutionProvider"]
-    )
-
-
-class Silero:
-    """Streaming speech probability of 512-sample chunks (float32, -1 to 1, 16 kHz).
-
-    Input, state and output are bound once, which saves a sixth of the time: the model reads one of
-    two states and writes the other, by turns.
-    """
-
-    def __init__(self) -> None:
-        self._model = _silero()
-        self._input = np.zeros((1, CONTEXT + CHUNK), np.float32)
-        self._states = np.zeros((2, 2, 1, 1, STATE), np.float32)
-        self._probability = np.zeros(1, np.float32)
-        self._bindings = [self._bound(0, 1), self._bound(1, 0)]
-        self._turn = 0
-
-    def _bound(self, before: int, after: int) -> Any:
-        binding = self._model.io_binding()
-        inputs = zip(("input", "h", "c"), (self._input, *self._states[before]), strict=True)
-        outputs = zip(
-            ("speech_probs", "hn", "cn"), (self._probability, *self._states[after]), strict=True
-        )
-        for name, array in inputs:
-            binding.bind_input(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
-        for name, array in outputs:
-            binding.bind_output(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
-        return binding
-
-    def reset(self) -> None:
-        self._states[:] = 0
-        self._input[:] = 0
-
-    def push(self, chunk: Chunk) -> float:
-        """Probability (0-1) that `chunk` holds speech."""
-        samples = self._input[0]
-        samples[:CONTEXT] = samples[-CONTEXT:]
-        samples[CONTEXT:] = chunk
-        self._model.run_with_iobinding(self._bindings[self._turn])
-        self._turn ^= 1
-        return float(self._probability[0])
 
 
 class VoiceActivity:
