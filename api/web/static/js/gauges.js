@@ -70,6 +70,7 @@ export class Gauges {
   #pitch = [];
   #pitchPath;
   #pitchValue = element("span", { class: "reading-value" }, "–");
+  #link;
   #linkCaption = element("span", { class: "caption" });
   #linkFigures = element("p", { class: "remark" });
   #scores = new Map();
@@ -156,9 +157,9 @@ export class Gauges {
     svg.append(this.#pitchPath);
     const pitch = element("div", { class: "gauge", "data-gauge": "pitch" }, element("h3", {}, "Pitch"), this.#pitchValue, svg);
     const volume = this.compare(null, "");
-    const link = element("div", { class: "gauge", "data-gauge": "link" }, element("h3", {}, "Connection", this.#linkCaption), this.#linkFigures);
+    this.#link = element("div", { class: "gauge", "data-gauge": "link" }, element("h3", {}, "Connection", this.#linkCaption), this.#linkFigures);
     this.#writeLink(null);
-    this.#panel.replaceChildren(volume.root, pace.root, clarity.root, pitch, link);
+    this.#panel.replaceChildren(volume.root, pace.root, clarity.root, pitch, this.#link);
     this.#panel.dataset.paused = "false";
     pace.write(null, null, "", this.#wpmRemark);
     clarity.write(null, null, "");
@@ -199,8 +200,9 @@ export class Gauges {
     }
   }
 
-  // Over the last second. What was lost and recovered is heard all the same.
+  // Over the last second. What was lost and recovered is heard all the same. A good link is not in the way of the scores.
   #writeLink(link) {
+    this.#link.hidden = !link?.weak;
     this.#linkCaption.textContent = !link ? "not measured now" : link.weak ? "weak" : "good";
     this.#linkFigures.hidden = !link;
     if (!link) return;
