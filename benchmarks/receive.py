@@ -40,6 +40,11 @@ DRAIN_S = 0.5
 HANDSHAKES = 4
 """Handshakes at a time."""
 
+FLOOD_PER_S = 2_000
+"""Packets that one peer sends in the last run: forty times what a microphone needs."""
+FLOODER = 1 << 20
+"""The number of that peer's call."""
+
 CHANNELS = {"full": ("events", "meters"), "fastrtc": ("text",)}
 """Data channels a client opens, by kind of server: a room sends events and meters over them, and
 FastRTC reads no audio without one."""
@@ -160,9 +165,7 @@ class Rig:
 
         async def connect(call: int) -> None:
             async with turns:
-                offer = await self._generator.ask("offer", call=call, channels=self._channels)
-                answer = await self._server.ask("answer", call=call, **offer, first_rtp=FIRST_RTP)
-                await self._generator.ask("accept", call=call, answer=answer["answer"])
+                await self._connect(call)
 
         await asyncio.gather(*(connect(call) for call in range(self._calls, calls)))
         self._calls = calls
@@ -170,6 +173,18 @@ class Rig:
         await asyncio.sleep(0.2)
         await self._generator.ask("begin")
         await asyncio.sleep(SETTLE_S)
+
+    async def flood(self, packets_per_s: int) -> None:
+        """One more call, which is not measured, sends valid packets without measure."""
+        await self._connect(FLOODER)
+        await asyncio.sleep(0.2)
+        await self._generator.ask("flood", packets_per_s=packets_per_s)
+        await asyncio.sleep(SETTLE_S)
+
+    async def _connect(self, call: int) -> None:
+        offer = await self._generator.ask("offer", call=call, channels=self._channels)
+        answer = await self._server.ask("answer", call=call, **offer, first_rtp=FIRST_RTP)
+        await self._generator.ask("accept", call=call, answer=answer["answer"])
 
     async def run(self, window_s: float, drain_s: float) -> Run:
         """Measure for `window_s`; what comes later than `drain_s` after that is lost."""
@@ -201,8 +216,12 @@ async def climb(
     window_s: float,
     server: Child | None = None,
     drain_s: float = DRAIN_S,
+    flooded: bool = False,
 ) -> list[Run]:
-    """Measure ascending numbers of calls, up to the first above `CALLS` that does not pass."""
+    """Measure ascending numbers of calls, up to the first above `CALLS` that does not pass.
+
+    With `flooded` the first level is measured beside a peer that floods.
+    """
     server_core, load_core = cores()
     reached: list[Run] = []
     async with AsyncExitStack() as exits:
@@ -215,6 +234,8 @@ async def climb(
         rig = Rig(server, generator, CHANNELS.get(kind, ()), folder)
         for calls in levels:
             await rig.grow(calls)
+            if flooded:
+                await rig.flood(FLOOD_PER_S)
             reached.append(middle([await rig.run(window_s, drain_s) for _ in range(runs)]))
             if calls > CALLS and verdict(reached[-1]) != "passed":
                 break
@@ -231,7 +252,8 @@ def run(quick: bool, peers: bool = False) -> Report:
     ours = asyncio.run(climb("media", (CALLS, *(() if quick else MEDIA_LEVELS)), runs, window_s))
     stock = asyncio.run(climb("stock", (CALLS,), runs, window_s))
     full = asyncio.run(climb("full", (CALLS, *(() if quick else FULL_LEVELS)), runs, window_s))
-    everything = [*ours, *stock, *full]
+    (flooded,) = asyncio.run(climb("media", (CALLS,), runs, window_s, flooded=True))
+    everything = [*ours, *stock, *full, flooded]
     figures: dict[str, Figure] = {
         "ours_p50_ms": _rounded(ours[0].p50_ms),
         "ours_p99_ms": _rounded(ours[0].p99_ms),
@@ -241,6 +263,7 @@ def run(quick: bool, peers: bool = False) -> Report:
         "stock_cpu_pct_at_40": _rounded(stock[0].cpu_pct),
         "full_p99_ms": _rounded(full[0].p99_ms),
         "full_cpu_pct_at_40": _rounded(full[0].cpu_pct),
+        "flooded_p99_ms": _rounded(flooded.p99_ms),
         "lost_frames_at_40": ours[0].lost + full[0].lost,
         "generator_late_p50_ms": _rounded(max(run.late_p50_ms for run in everything)),
         "generator_late_p99_ms": _rounded(max(run.late_p99_ms for run in everything)),
@@ -252,6 +275,7 @@ def run(quick: bool, peers: bool = False) -> Report:
     rows = [_row("Ours, empty sink", run) for run in ours]
     rows += [_row("Stock aiortc", run) for run in stock]
     rows += [_row("Ours, sessions attached", run) for run in full]
+    rows.append(_row(f"Ours, beside a peer that sends {FLOOD_PER_S} packets/s", flooded))
     if peers:
         for peer in PEERS:
             server = peer.server(cores()[0])

@@ -36,6 +36,9 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers",
         "test_data(pattern): run for each `data_file` in FORECOURT_TEST_DATA that matches",
     )
+    config.addinivalue_line(
+        "markers", "slow: whole calls in real time; `make test-slow` and .ci/run run these too"
+    )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -29,6 +29,8 @@ from tests.recording import decoded
 from tests.signaling.offers import CHROMIUM
 from tests.signaling.packets import encode
 
+pytestmark = pytest.mark.slow
+
 CALL_S = 8
 LASTED_MS = (CALL_S * 1000, CALL_S * 1000 + 20)
 """A session begins on the frame grid: up to one frame before its first packet's place."""

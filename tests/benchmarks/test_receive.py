@@ -13,6 +13,8 @@ from benchmarks.child import Child, ChildError, cores
 from benchmarks.generator import PERIOD_NS, offset_ns
 from benchmarks.receive import Run, climb, delays_ms, measured, middle, most_calls, verdict
 
+pytestmark = pytest.mark.slow
+
 GOOD = Run(40, 24_000, 0, 0.1, 3.5, 24.0, 0.0, 0.1, 2.0)
 MS = 1_000_000
 

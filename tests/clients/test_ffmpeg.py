@@ -8,6 +8,8 @@ import pytest
 
 from tests.clients.call import Call, Speech, assert_recorded_whole, assert_understood
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def call(calls: dict[str, Future[Call]]) -> Call:

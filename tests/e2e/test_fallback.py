@@ -14,6 +14,8 @@ from tests.e2e.node import Node
 from tests.e2e.practice import PracticePage, bare
 from tests.e2e.speech import TEXT
 
+pytestmark = pytest.mark.slow
+
 NO_UDP = "--webrtc-ip-handling-policy=disable_non_proxied_udp"
 SPEAKS_MS = 8_000
 OTHER_DEVICE = "Fake Audio Input 1"

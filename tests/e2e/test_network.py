@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from itertools import pairwise
 
 import httpx
+import pytest
 from playwright.sync_api import Browser, Route, expect
 
 from benchmarks.impairment import Impairment, Relay
@@ -18,6 +19,8 @@ from engine.journal import read
 from tests.e2e import chromium
 from tests.e2e.node import Node
 from tests.e2e.practice import PracticePage
+
+pytestmark = pytest.mark.slow
 
 TALK_MS = 14_000
 

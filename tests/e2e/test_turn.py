@@ -15,6 +15,8 @@ from tests.e2e import chromium
 from tests.e2e.node import Node
 from tests.e2e.practice import PracticePage
 
+pytestmark = pytest.mark.slow
+
 RELAY_ONLY = """
 const setConfiguration = RTCPeerConnection.prototype.setConfiguration;
 RTCPeerConnection.prototype.setConfiguration = function set(configuration) {

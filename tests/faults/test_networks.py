@@ -9,6 +9,8 @@ from tests.faults.scenarios import Outcome, Pcm, Together
 from tests.node import Node
 from tests.recording import length_ms
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def calls(node: Node, speech: Pcm) -> Together:

@@ -17,6 +17,8 @@ from tests.faults.stops import Stopped
 from tests.node import Node
 from tests.recording import length_ms
 
+pytestmark = pytest.mark.slow
+
 LONG_S = "300"
 
 

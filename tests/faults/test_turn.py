@@ -23,6 +23,8 @@ from tests.node import Node, running
 from tests.signaling.listening import ListeningClient
 from tests.signaling.offers import CHROMIUM
 
+pytestmark = pytest.mark.slow
+
 ENOUGH_PACKETS = 4 * 50
 """Of 6 s in 20 ms packets."""
 
