@@ -36,6 +36,7 @@ PERIOD_NS = 20_000_000
 NAP_NS = 2_000_000
 """The loop is left to wait by itself up to this long before a packet."""
 CONNECTED_WITHIN_S = 30.0
+BEGIN_S = 2.0
 HANDFUL_S = 0.005
 GOLDEN = 0.6180339887498949
 FIRST_RTP = 90_000
@@ -191,12 +192,18 @@ class Generator:
         return {}
 
     async def begin(self) -> child.Reply:
-        """All that are connected and silent start to speak."""
+        """All that are connected and silent start to speak, one after another over `BEGIN_S`.
+
+        People do not begin within the same 20 ms, and what a session does ten times a second would
+        then be done for all of them at once.
+        """
         gc.collect()
         gc.freeze()
         gc.disable()
         speakers, self._waiting = self._waiting, []
-        self._pacer.add(speakers)
+        for speaker in speakers:
+            self._pacer.add([speaker])
+            await asyncio.sleep(BEGIN_S / len(speakers))
         return {}
 
     async def flood(self, packets_per_s: int) -> child.Reply:

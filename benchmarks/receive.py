@@ -31,7 +31,7 @@ from benchmarks.report import Figure, Report
 
 CALLS = 40
 MEDIA_LEVELS = (120, 160, 200, 240, 280)
-FULL_LEVELS = (60, 80)
+FULL_LEVELS = (60, 70, 80)
 RUNS = 3
 WINDOW_S = 10.0
 QUICK_WINDOW_S = 5.0

@@ -311,6 +311,9 @@ async def test_a_call_goes_on_over_a_second_socket(
     packets = encode(speech)
     async with calling(node, session) as caller:
         await caller.speak(packets[:100])
+    # Without waiting the second may come before the first one's end is noticed: no interruption.
+    while view(http, session)["status"] != "interrupted":
+        await asyncio.sleep(0.05)
     async with calling(node, session) as caller:
         await caller.speak(packets[100:200])
         await caller.line.send('{"type":"end"}')

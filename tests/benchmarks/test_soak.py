@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import threading
 from collections import Counter
@@ -61,7 +62,9 @@ def test_a_window_without_samples_is_an_error() -> None:
 
 def test_vitals_see_memory_threads_and_descriptors_of_a_process() -> None:
     before = vitals.of(os.getpid())
-    held = bytearray(os.urandom(1 << 20)) * 64
+    # Pages of its own: the allocator might hand out some that are resident already.
+    held = mmap.mmap(-1, 64 << 20)
+    held.write(b"\1" * (64 << 20))
     done = threading.Event()
     thread = threading.Thread(target=done.wait)
     thread.start()
@@ -71,7 +74,7 @@ def test_vitals_see_memory_threads_and_descriptors_of_a_process() -> None:
     thread.join()
     os.close(reading)
     os.close(writing)
-    assert len(held) == 64 << 20
+    held.close()
     assert after.rss_mb - before.rss_mb == pytest.approx(67.1, abs=10)
     assert after.threads == before.threads + 1
     assert after.descriptors == before.descriptors + 2

@@ -169,7 +169,8 @@ def test_leaving_the_page_leaves_the_call(node: Node, caller: Caller, listen: Li
     with listen.page.expect_request(lambda request: request.method == "DELETE") as left:
         listen.page.get_by_role("button", name="Stop listening").click()
     assert f"/sessions/{caller.session_id}/whep/" in left.value.url
-    assert left.value.response().status == 200  # type: ignore[union-attr]
+    # 404 where the connection's own goodbye came first.
+    assert left.value.response().status in (200, 404)  # type: ignore[union-attr]
     listen.expect_view("calls")
 
 
