@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from engine.events import COMMANDS, URGENT, VERSION, Command, Event, Meters
 from signaling import load, stack
+from signaling.load import Load
 
 URGENT_DELAY_S = 0.01
 BATCH_DELAY_S = 0.1
@@ -48,8 +49,14 @@ class Outbox:
     Each batch waits `offset_s` longer, so that outboxes of one session need not all send at once.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, offset_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        offset_s: float = 0.0,
+        load: Load = load.process,
+    ) -> None:
         self._loop = loop
+        self._load = load
         self._offset_s = offset_s
         self._pending: deque[Event] = deque()
         self._timer: asyncio.TimerHandle | None = None
@@ -83,7 +90,7 @@ class Outbox:
         channel = self.meters_channel
         if channel is None or channel.readyState != "open":
             return
-        self._skip_meters = not self._skip_meters and load.process.is_high
+        self._skip_meters = not self._skip_meters and self._load.is_high
         if self._skip_meters:
             return
         if channel.bufferedAmount > MAX_BUFFERED_BYTES // 16:

@@ -17,13 +17,17 @@ class Load:
         self._used_s = time.process_time()
         self.share = 0.0
 
+    def measured(self, share: float) -> None:
+        """Take `share` for the last second's."""
+        self.share = share
+        self._at_s, self._used_s = time.monotonic(), time.process_time()
+
     @property
     def is_high(self) -> bool:
         now_s = time.monotonic()
         if now_s - self._at_s >= EVERY_S:
             used_s = time.process_time()
-            self.share = (used_s - self._used_s) / (now_s - self._at_s)
-            self._at_s, self._used_s = now_s, used_s
+            self.measured((used_s - self._used_s) / (now_s - self._at_s))
         return self.share > HIGH_SHARE
 
 

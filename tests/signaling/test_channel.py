@@ -31,6 +31,7 @@ from signaling.channel import (
     Outbox,
     parse_command,
 )
+from signaling.load import Load
 
 METERS = Meters(
     level_dbfs=-30,
@@ -92,7 +93,9 @@ class Channel:
 class Setup:
     def __init__(self) -> None:
         self.loop = VirtualLoop()
-        self.outbox = Outbox(cast(asyncio.AbstractEventLoop, self.loop))
+        self.load = Load()
+        self.load.measured(0.1)
+        self.outbox = Outbox(cast(asyncio.AbstractEventLoop, self.loop), load=self.load)
         self.channel = Channel()
         self.outbox.events_channel = self.channel
         self.seq = 0
@@ -286,3 +289,12 @@ def test_no_message_raises_anything_else(message: str | bytes) -> None:
     with suppress(BadMessage):
         command = parse_command(message)
         assert command is None or command.type in COMMANDS
+
+
+def test_in_a_busy_process_every_second_meter_is_left_out(setup: Setup) -> None:
+    setup.outbox.meters_channel = meters = Channel()
+    for is_busy, sent in ((False, 10), (True, 15), (False, 25)):
+        setup.load.measured(0.9 if is_busy else 0.1)
+        for _ in range(10):
+            setup.outbox.push_meters("trainee", 100, METERS)
+        assert len(meters.sent) == sent
