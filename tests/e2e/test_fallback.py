@@ -63,11 +63,14 @@ def states(node: Node, practice: PracticePage) -> list[str]:
 
 
 def assert_heard(practice: PracticePage) -> None:
-    """The reader's words were written down, wherever in the text the call began."""
+    """The reader's words were written down, wherever in the text the call began.
+
+    A word that was misheard spoils three triples; of other words than the text's none would fit.
+    """
     said = bare(practice.page.locator("#said p").all_inner_texts())
     assert len(said) >= 10
     known = [" ".join(three) in TEXT for three in zip(said, said[1:], said[2:], strict=False)]
-    assert sum(known) > len(known) / 2
+    assert sum(known) > len(known) / 4
 
 
 @pytest.mark.parametrize(
