@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from starlette.requests import Request
 
 from api.call import Call, new_id
 from api.listeners import Listeners, audible, over
@@ -347,6 +348,12 @@ class Calls:
                 log.error("journal_sync_failed", error=repr(error))
         else:
             self._unsynced.discard(journal)
+
+
+def calls_of(request: Request) -> Calls:
+    """The calls of the node that serves `request`."""
+    calls: Calls = request.app.state.calls
+    return calls
 
 
 def _draining() -> Problem:

@@ -11,33 +11,40 @@ for each window; there what lies free is given back now and then (malloc_trim(3)
 from __future__ import annotations
 
 import ctypes
+from typing import Any
 
 M_TRIM_THRESHOLD = -1
 M_MMAP_THRESHOLD = -3
 LARGE_BYTES = 256 * 1024
 
 
+def _libc(name: str) -> Any:
+    """A function of the C library that returns an int; None where it has none of that name."""
+    try:
+        function = getattr(ctypes.CDLL(None), name)
+    except (AttributeError, TypeError, OSError):
+        # musl, macOS; Windows does not open itself by None: TypeError.
+        return None
+    function.restype = ctypes.c_int
+    return function
+
+
 def return_large_blocks() -> bool:
     """From now on blocks of `LARGE_BYTES` and more are mapped alone and unmapped when freed.
 
-    False where the C library has no `mallopt` (musl, macOS, Windows) or refuses: nothing changes.
+    False where the C library has no `mallopt` or refuses: nothing changes.
     """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, TypeError, OSError):
-        # Windows does not open itself by None: TypeError.
+    mallopt = _libc("mallopt")
+    if mallopt is None:
         return False
     mallopt.argtypes = [ctypes.c_int, ctypes.c_int]
-    mallopt.restype = ctypes.c_int
     return bool(mallopt(M_MMAP_THRESHOLD, LARGE_BYTES) and mallopt(M_TRIM_THRESHOLD, LARGE_BYTES))
 
 
 def give_back() -> bool:
     """Give free memory back now; takes about a millisecond. Whether there was any, or a way to."""
-    try:
-        trim = ctypes.CDLL(None).malloc_trim
-    except (AttributeError, TypeError, OSError):
+    trim = _libc("malloc_trim")
+    if trim is None:
         return False
     trim.argtypes = [ctypes.c_size_t]
-    trim.restype = ctypes.c_int
     return bool(trim(0))

@@ -7,6 +7,8 @@ from typing import Protocol
 
 import structlog
 
+from signaling.faults import Faults
+
 log = structlog.get_logger(__name__)
 
 MAX_GUESTS = 200
@@ -32,7 +34,7 @@ class Audience:
 
     def __init__(self, limit: int = MAX_GUESTS) -> None:
         self.limit = limit
-        self.faults = 0
+        self.faults = Faults()
         self._guests: list[Guest] = []
 
     def __len__(self) -> int:
@@ -54,9 +56,8 @@ class Audience:
                 guest.packet(start_rtp, payload)
             except Exception:
                 # One listener's fault must not take the packet from the others, or from the call.
-                self.faults += 1
-                if self.faults in (1, 10, 100, 1_000, 10_000):
-                    log.exception("guest_fault", n=self.faults)
+                if self.faults.is_news():
+                    log.exception("guest_fault", n=self.faults.count)
 
     async def close(self) -> None:
         """The call is over: let everybody go. A guest that cannot go keeps nobody."""

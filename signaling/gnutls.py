@@ -10,16 +10,15 @@ for years: it lives as long as the call, and `a=fingerprint` says whose it is.
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
 import errno
 from collections import deque
-from pathlib import Path
 
-import av
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from OpenSSL import SSL
+
+from signaling import libraries
 
 PRIORITIES = (
     "NONE:+VERS-DTLS1.2:+CTYPE-X509:+COMP-NULL:+ECDHE-ECDSA:+ECDHE-RSA:+AEAD"
@@ -54,11 +53,9 @@ class _Datum(ctypes.Structure):
 
 
 def _load() -> ctypes.CDLL | None:
-    bundled = sorted(Path(av.__file__).parent.parent.glob("av.libs/libgnutls*.so*"))
-    name = str(bundled[0]) if bundled else ctypes.util.find_library("gnutls")
-    if name is None:
+    lib = libraries.load("gnutls")
+    if lib is None:
         return None
-    lib = ctypes.CDLL(name)
     pointer, integer, number = ctypes.c_void_p, ctypes.c_int, ctypes.c_uint
     size, text, out = ctypes.c_size_t, ctypes.c_char_p, ctypes.POINTER
     signatures = {

@@ -7,17 +7,18 @@ resampling afterwards.
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
-from pathlib import Path
 
-import av
 import numpy as np
 from numpy.typing import NDArray
+
+from signaling import libraries
 
 RATE = 16_000
 RTP_RATE = 48_000
 MAX_PACKET_RTP = RTP_RATE * 120 // 1000
 """An Opus packet lasts at most 120 ms (RFC 6716, 2.1.4)."""
+DTX_BYTES = 2
+"""A packet this short has no frame in it."""
 MAX_PACKET_BYTES = 1_275
 """What one frame takes at most (RFC 6716, 3.2.1); `Encoder` makes packets of one frame."""
 _APPLICATION_VOIP, _SET_BITRATE, _SET_COMPLEXITY = 2048, 4002, 4010
@@ -29,14 +30,12 @@ class OpusError(ValueError):
 
 
 def _load() -> ctypes.CDLL:
-    bundled = sorted(Path(av.__file__).parent.parent.glob("av.libs/libopus*.so*"))
-    name = str(bundled[0]) if bundled else ctypes.util.find_library("opus")
-    if name is None:
+    lib = libraries.load("opus")
+    if lib is None:
         raise ImportError(
             "libopus was not found: neither in PyAV's wheel (av.libs) nor on this system; "
             "install the pinned `av` wheel or your system's libopus"
         )
-    lib = ctypes.CDLL(name)
     pointer, integer, data = ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p
     lib.opus_decoder_create.restype = pointer
     lib.opus_decoder_create.argtypes = [integer, integer, ctypes.POINTER(integer)]
@@ -81,6 +80,11 @@ def duration_rtp(payload: bytes) -> int:
 def frame_rtp(payload: bytes) -> int:
     """How long one frame of a packet lasts, in 48 kHz ticks (RFC 6716, 3.1)."""
     return int(_lib.opus_packet_get_samples_per_frame(payload, RTP_RATE))
+
+
+def announces_silence(payload: bytes) -> bool:
+    """Whether the packet holds no audio: the sender falls silent (DTX: RFC 6716, 2.1.9)."""
+    return len(payload) <= DTX_BYTES
 
 
 def holds_fec(payload: bytes) -> bool:

@@ -21,6 +21,7 @@ from engine.session import Session
 from signaling.audience import Audience
 from signaling.channel import DataChannel
 from signaling.ending import LastState, finish
+from signaling.faults import Faults
 from signaling.ice import IceSettings
 from signaling.peer import Peer, PeerEvents
 from signaling.recorder import Recorder
@@ -84,7 +85,7 @@ class Room:
         self._trainee = Speaker(TRAINEE, session, self, recorder, self._receive)
         self._interrupted_s = self._loop.time()
         self._paused_before = False
-        self._faults = 0
+        self._faults = Faults()
         self._ending: asyncio.Task[None] | None = None
         self._ticker = asyncio.create_task(self._tick_forever(), name=f"room-{session.id}")
 
@@ -255,8 +256,10 @@ class Room:
         try:
             self._take_packet(ssrc, sequence, timestamp, payload)
         except Exception:
-            if self._is_news():
-                log.exception("call_fault", session=self.session.id, where="packet")
+            if self._faults.is_news():
+                log.exception(
+                    "call_fault", session=self.session.id, where="packet", n=self._faults.count
+                )
 
     def _take_packet(self, ssrc: int, sequence: int, timestamp: int, payload: bytes) -> None:
         if self._beginning.at_s is None:
@@ -311,13 +314,10 @@ class Room:
         try:
             yield
         except Exception:
-            if self._is_news():
-                log.exception("call_fault", session=self.session.id, where=where)
-
-    def _is_news(self) -> bool:
-        """Count a fault; whether to log it, since one may come with every packet."""
-        self._faults += 1
-        return self._faults in (1, 10, 100, 1_000, 10_000)
+            if self._faults.is_news():
+                log.exception(
+                    "call_fault", session=self.session.id, where=where, n=self._faults.count
+                )
 
     def transport_closed(self, transport: Transport, state: str) -> None:
         """The transport is gone for good; `state` says how: closed, failed."""

@@ -36,8 +36,6 @@ CONCEAL_SAMPLES = SAMPLE_RATE // 50
 """What is played for a packet that libopus refuses."""
 FADE_SAMPLES = SAMPLE_RATE // 50
 """Concealment that ends in nothing goes out over this."""
-DTX_BYTES = 2
-"""A packet this short holds no audio: the sender falls silent (RFC 6716, 2.1.9)."""
 DTX_LIMIT_S = 1.0
 """Comfort noise beyond the newest packet; a sender that is silent refreshes it every 0.4 s."""
 DTX_MARGIN_S = 0.06
@@ -329,7 +327,7 @@ class Receiver:
         else:
             frames += self._framer.push(start, pcm, Source.RECEIVED)
             self._sink.packet(start * _RTP_PER_SAMPLE, payload)
-        self._in_dtx = len(payload) <= DTX_BYTES
+        self._in_dtx = opus.announces_silence(payload)
         self._next_rtp = rtp + len(pcm) * _RTP_PER_SAMPLE
         if frames:
             self._sink.frames(frames)

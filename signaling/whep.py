@@ -30,9 +30,6 @@ log = structlog.get_logger(__name__)
 
 MAX_LOST_RTP = RTP_RATE // 2
 """A longer hole in session time is a pause, not a loss; it takes no sequence numbers."""
-MAX_DTX_BYTES = 2
-"""An Opus packet this short announces that nothing follows while there is silence (RFC 7587, 3.1.3:
-the encoder's discontinuous transmission)."""
 CONNECT_WITHIN_S = 30.0
 SILENT_AFTER_S = 10.0
 """A listener with an events channel that has not been heard for this long is let go."""
@@ -81,7 +78,7 @@ class Numbering:
             self._sequence = (self._sequence + 1 + lost) & 0xFFFF
         self._end_rtp = start_rtp + duration_rtp
         self._duration_rtp = duration_rtp
-        self._was_dtx = len(payload) <= MAX_DTX_BYTES
+        self._was_dtx = opus.announces_silence(payload)
         return self._sequence, (start_rtp + self._offset_rtp) & 0xFFFFFFFF, marker
 
 

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from api.calls import Calls
+from api.calls import Calls, calls_of
 from api.past import STOPPED
 from api.problems import Problem, json_of
 from api.views import ConsentView, CreateSession
@@ -24,11 +24,6 @@ MAX_STREAMED = 1_000
 """Events waiting for a slow reader of the stream; one more and it is closed, to be resumed."""
 
 
-def _calls(request: Request) -> Calls:
-    calls: Calls = request.app.state.calls
-    return calls
-
-
 def _number(text: str | None, name: str, default: int, most: int) -> int:
     if text is None:
         return default
@@ -38,7 +33,7 @@ def _number(text: str | None, name: str, default: int, most: int) -> int:
 
 
 async def create(request: Request) -> Response:
-    view, token = _calls(request).create(await json_of(request, CreateSession))
+    view, token = calls_of(request).create(await json_of(request, CreateSession))
     location = f"/api/v1/sessions/{view.id}"
     body = view.body() | {"resumeToken": token}
     return JSONResponse(body, 201, headers={"Location": location, "Cache-Control": "no-store"})
@@ -46,23 +41,23 @@ async def create(request: Request) -> Response:
 
 async def list_sessions(request: Request) -> Response:
     limit = _number(request.query_params.get("limit"), "limit", 50, MAX_LIST)
-    views = await _calls(request).newest(limit)
+    views = await calls_of(request).newest(limit)
     return JSONResponse({"items": [view.body() for view in views]})
 
 
 async def get_session(request: Request) -> Response:
-    view = await _calls(request).view(request.path_params["id"])
+    view = await calls_of(request).view(request.path_params["id"])
     return JSONResponse(view.body())
 
 
 async def put_consent(request: Request) -> Response:
     consent = await json_of(request, ConsentView)
-    stored = await _calls(request).consent(request.path_params["id"], consent)
+    stored = await calls_of(request).consent(request.path_params["id"], consent)
     return JSONResponse(stored.model_dump(by_alias=True))
 
 
 async def get_consent(request: Request) -> Response:
-    consent = await _calls(request).consent_of(request.path_params["id"])
+    consent = await calls_of(request).consent_of(request.path_params["id"])
     return JSONResponse(consent.model_dump(by_alias=True))
 
 
@@ -71,15 +66,15 @@ async def get_events(request: Request) -> Response:
     after = request.headers.get("last-event-id") or request.query_params.get("after")
     after_seq = _number(after, "after", 0, 2**53)
     if "text/event-stream" not in request.headers.get("accept", ""):
-        await _calls(request).view(session_id)
-        items = await _calls(request).events(session_id, after_seq)
+        await calls_of(request).view(session_id)
+        items = await calls_of(request).events(session_id, after_seq)
         return JSONResponse({"items": items})
-    view = await _calls(request).view(session_id)
-    if view.status == "completed" and not await _calls(request).events(session_id, after_seq):
+    view = await calls_of(request).view(session_id)
+    if view.status == "completed" and not await calls_of(request).events(session_id, after_seq):
         # To a browser's EventSource this says: do not come back (HTML, 9.2.5).
         return Response(status_code=204)
     return EventSourceResponse(
-        _stream(_calls(request), session_id, after_seq), shutdown_grace_period=STREAM_GRACE_S
+        _stream(calls_of(request), session_id, after_seq), shutdown_grace_period=STREAM_GRACE_S
     )
 
 
@@ -122,7 +117,7 @@ def _sse(event: dict[str, object]) -> ServerSentEvent:
 
 
 async def get_recording(request: Request) -> Response:
-    recording = await _calls(request).recording(request.path_params["id"])
+    recording = await calls_of(request).recording(request.path_params["id"])
     headers = {"Cache-Control": "no-store"}
     if recording is None:
         raise Problem(404, "No recording is kept of this call.")

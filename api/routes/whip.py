@@ -7,13 +7,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from api import negotiation
-from api.calls import Calls
+from api.calls import calls_of
 from api.problems import Problem
-
-
-def _calls(request: Request) -> Calls:
-    calls: Calls = request.app.state.calls
-    return calls
 
 
 def _token(request: Request) -> str | None:
@@ -24,21 +19,21 @@ def _token(request: Request) -> str | None:
 async def publish(request: Request) -> Response:
     offer = await negotiation.offer_of(request)
     session_id, token = request.path_params["id"], _token(request)
-    answer, resource = await _calls(request).publish(session_id, offer, token)
+    answer, resource = await calls_of(request).publish(session_id, offer, token)
     location = f"/api/v1/sessions/{session_id}/whip/{resource}"
-    links = _calls(request).ice.links(session_id)
+    links = calls_of(request).ice.links(session_id)
     return negotiation.answered(answer, location, resource, links)
 
 
 async def describe(request: Request) -> Response:
-    links = await _calls(request).ice_links(request.path_params["id"], _token(request))
+    links = await calls_of(request).ice_links(request.path_params["id"], _token(request))
     return negotiation.described(request, links)
 
 
 async def trickle(request: Request) -> Response:
     fragment = await negotiation.fragment_of(request)
     resource = request.path_params["resource"]
-    room = _calls(request).publication(request.path_params["id"], resource)
+    room = calls_of(request).publication(request.path_params["id"], resource)
     negotiation.check_entity_tag(request, resource)
     try:
         return await negotiation.trickled(room.trickle(fragment))
@@ -47,7 +42,7 @@ async def trickle(request: Request) -> Response:
 
 
 async def delete(request: Request) -> Response:
-    await _calls(request).end(request.path_params["id"], request.path_params["resource"])
+    await calls_of(request).end(request.path_params["id"], request.path_params["resource"])
     return Response(status_code=200)
 
 

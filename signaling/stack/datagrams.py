@@ -14,6 +14,7 @@ import pylibsrtp
 import structlog
 
 from signaling.bucket import Bucket
+from signaling.faults import Faults
 from signaling.packet import parse
 from signaling.reception import Reception
 
@@ -148,7 +149,7 @@ class Tap:
         self._receptions = receptions
         self._payload_types = types
         self._bucket = Bucket(PACKETS_PER_S, PACKETS_AT_ONCE)
-        self._faults = 0
+        self._faults = Faults()
 
     def take(self, data: bytes) -> bool:
         """An encrypted RTP packet, as it came; whether it is the peer's own."""
@@ -192,9 +193,8 @@ class Tap:
         try:
             self._on_packet(ssrc, sequence, timestamp, payload)
         except Exception:
-            self._faults += 1
-            if self._faults in (1, 10, 100, 1_000, 10_000):
-                log.exception("packet_fault", n=self._faults)
+            if self._faults.is_news():
+                log.exception("packet_fault", n=self._faults.count)
 
     def _admit(self, ssrc: int, sequence: int) -> Reception:
         router = self._dtls._rtp_router
