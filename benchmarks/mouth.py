@@ -27,7 +27,6 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-import shutil
 import statistics
 import tempfile
 import time
@@ -41,6 +40,7 @@ import soundfile
 from numpy.typing import NDArray
 from playwright.async_api import Page, async_playwright
 
+from benchmarks import chromium
 from benchmarks.child import Child, cores
 from benchmarks.ear import Heard
 from benchmarks.latency import percentile
@@ -65,16 +65,7 @@ SEED = 2026
 PAGE_URL = "http://localhost:9/"
 PAGE = Path(__file__).with_name("mouth.html")
 FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required",
-    "--disable-features=WebRtcHideLocalIpsWithMdns",
-    "--allow-loopback-in-peer-connection",
+    *chromium.FLAGS,
     "--use-fake-ui-for-media-stream",
     "--use-fake-device-for-media-stream",
 )
@@ -149,15 +140,12 @@ async def _measure(
     wav: Path, seconds: float, path: Path
 ) -> tuple[list[tuple[float, float]], Offset, Heard]:
     """((begin, buffer length) of each click, page's ms), its clock, and what came out."""
-    executable = shutil.which("chromium")
-    if executable is None:
-        raise RuntimeError("Chromium is not installed. On Debian: apt-get install chromium")
     async with (
         Child.module("benchmarks.ear", cores()[0], "ours") as ear,
         async_playwright() as playwright,
     ):
         browser = await playwright.chromium.launch(
-            executable_path=executable,
+            executable_path=chromium.executable(),
             args=[*FLAGS, f"--use-file-for-fake-audio-capture={wav}%noloop"],
         )
         context = await browser.new_context()

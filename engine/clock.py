@@ -39,6 +39,11 @@ class Anchor:
     sample: int
 
 
+def rtp_step(before: int, after: int) -> int:
+    """Ticks from one RTP time to another modulo 2^32, the shorter way round: negative is back."""
+    return (after - before + 0x80000000 & 0xFFFFFFFF) - 0x80000000
+
+
 class RtpTime:
     """Unwraps 32-bit RTP times into a growing integer (RFC 3550, 5.1)."""
 
@@ -50,9 +55,7 @@ class RtpTime:
         if self._last is None:
             self._last = timestamp
             return timestamp
-        step = (timestamp - self._last) & 0xFFFFFFFF
-        if step >= 0x80000000:
-            step -= 0x100000000
+        step = rtp_step(self._last, timestamp)
         unwrapped = self._last + step
         if step > 0:
             self._last = unwrapped

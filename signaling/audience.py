@@ -34,11 +34,16 @@ class Audience:
 
     def __init__(self, limit: int = MAX_GUESTS) -> None:
         self.limit = limit
-        self.faults = Faults()
+        self._faults = Faults()
         self._guests: list[Guest] = []
 
     def __len__(self) -> int:
         return len(self._guests)
+
+    @property
+    def faults(self) -> int:
+        """Packets that a listener of ours failed at."""
+        return self._faults.count
 
     def join(self, guest: Guest) -> None:
         """Send `guest` every packet from now on. Raises `Full`."""
@@ -56,8 +61,8 @@ class Audience:
                 guest.packet(start_rtp, payload)
             except Exception:
                 # One listener's fault must not take the packet from the others, or from the call.
-                if self.faults.is_news():
-                    log.exception("guest_fault", n=self.faults.count)
+                if self._faults.is_news():
+                    log.exception("guest_fault", n=self.faults)
 
     async def close(self) -> None:
         """The call is over: let everybody go. A guest that cannot go keeps nobody."""

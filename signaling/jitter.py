@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.clock import RTP_RATE
+from engine.clock import RTP_RATE, rtp_step
 
 WINDOW_S = 2.0
 """Two windows of this length are looked at, the current one and the one before."""
@@ -55,7 +55,7 @@ class Jitter:
         if self._arrival_s is None:
             self._timestamp, self._arrival_s, self._rotated_s = timestamp, arrival_s, arrival_s
             return
-        sent = (timestamp - self._timestamp + 0x80000000 & 0xFFFFFFFF) - 0x80000000
+        sent = rtp_step(self._timestamp, timestamp)
         step_s = arrival_s - self._arrival_s - sent / RTP_RATE
         if abs(step_s) >= RESTART_S:
             self.reset()

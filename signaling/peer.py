@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
-from aiortc import RTCDataChannel, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCDataChannel, RTCPeerConnection, RTCRtpTransceiver, RTCSessionDescription
 from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateError, OperationError
 
 from signaling import stack
@@ -92,15 +92,20 @@ class Peer:
         await pc.setRemoteDescription(RTCSessionDescription(sdp=offer, type="offer"))
         stack.limit_learned(pc)
         stack.bound_channels(pc)
-        for transceiver in pc.getTransceivers():
-            transceiver.direction = "recvonly"
-            if self._is_stock:
-                self._stock = StockReader(transceiver.receiver.track, self._events.on_packet)
-            else:
-                stack.tap_audio(transceiver.receiver, self._events.on_packet)
-            stack.keep_only_opus(transceiver)
+        # An offer has passed `checked_offer`: there is one.
+        (transceiver,) = pc.getTransceivers()
+        stack.keep_only_opus(transceiver)
+        self._prepare(transceiver)
         await pc.setLocalDescription(await pc.createAnswer())
         return self._finished()
+
+    def _prepare(self, transceiver: RTCRtpTransceiver) -> None:
+        """Make ready what sound goes through, before the answer."""
+        transceiver.direction = "recvonly"
+        if self._is_stock:
+            self._stock = StockReader(transceiver.receiver.track, self._events.on_packet)
+        else:
+            stack.tap_audio(transceiver.receiver, self._events.on_packet)
 
     def _finished(self) -> str:
         """The answer, once it is the local description."""

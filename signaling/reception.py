@@ -6,7 +6,8 @@ reordering.
 
 from __future__ import annotations
 
-RTP_RATE = 48_000
+from engine.clock import RTP_RATE, rtp_step
+
 MAX_DROPOUT = 3_000
 """A forward jump beyond this is a restarted sender, once a second packet confirms it (A.1)."""
 MAX_MISORDER = 100
@@ -66,7 +67,7 @@ class Reception:
     def _measure_jitter(self, timestamp: int, arrival: int) -> None:
         # A.8, in sixteenths; the difference of timestamps is taken modulo 2^32.
         if self._arrival is not None and timestamp != self._timestamp:
-            step = (timestamp - self._timestamp + 0x80000000 & 0xFFFFFFFF) - 0x80000000
+            step = rtp_step(self._timestamp, timestamp)
             late = abs(arrival - self._arrival - step)
             self._jitter_q4 += late - (self._jitter_q4 + 8 >> 4)
         self._arrival, self._timestamp = arrival, timestamp

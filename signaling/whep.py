@@ -14,7 +14,7 @@ import struct
 from collections.abc import Callable
 
 import structlog
-from aiortc import RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCRtpTransceiver
 
 from engine.clock import RTP_RATE
 from engine.events import Meters
@@ -95,18 +95,10 @@ class _Connection(Peer):
     def _checked(self, offer: str) -> str:
         return checked_offer(offer, LISTENING, reach=self._ice.reach)
 
-    async def _negotiate(self, offer: str) -> str:
-        pc: RTCPeerConnection = self._pc
-        await pc.setRemoteDescription(RTCSessionDescription(sdp=offer, type="offer"))
-        stack.limit_learned(pc)
-        stack.bound_channels(pc)
-        (transceiver,) = pc.getTransceivers()
+    def _prepare(self, transceiver: RTCRtpTransceiver) -> None:
         transceiver.direction = "sendonly"
-        stack.keep_only_opus(transceiver)
         stack.drop_header_extensions(transceiver)
         self.rtp = stack.RtpSender(transceiver.sender, self._on_rtcp)
-        await pc.setLocalDescription(await pc.createAnswer())
-        return self._finished()
 
 
 class Listener:

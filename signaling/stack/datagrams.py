@@ -76,7 +76,7 @@ def demultiplex(protocol: Any, data: bytes, address: tuple[Any, ...]) -> None:
         except STUN_REFUSALS as error:
             refused.stun += 1
             log.debug("stun_refused", error=repr(error))
-    elif gate.tap is not None and 127 < data[0] < 192 and not _is_rtcp(data):
+    elif gate.tap is not None and 127 < data[0] < 192 and not is_rtcp(data):
         if gate.tap.take(data) and gate.address != address:
             _follow(connection, protocol, gate, address)
     elif not (19 < data[0] < 64 or 127 < data[0] < 192):
@@ -113,7 +113,7 @@ def _follow(connection: Any, protocol: Any, gate: Gate, address: tuple[Any, ...]
             return
 
 
-def _is_rtcp(data: bytes) -> bool:
+def is_rtcp(data: bytes) -> bool:
     # RFC 5761, 4: an RTP payload type with its marker bit never falls into 192-223
     return len(data) < 2 or 192 <= data[1] <= 223
 

@@ -11,6 +11,7 @@ import aioice.turn
 from aiortc import RTCRtpSender
 from aiortc.rtcdtlstransport import State
 
+from signaling.stack.datagrams import is_rtcp
 from signaling.stack.receiving import guard_rtcp
 
 MAX_RTP_BYTES = 1_356
@@ -112,7 +113,7 @@ def on_rtp_sent(sender: RTCRtpSender, sent: Callable[[int, int], None]) -> None:
     send = transport._send_rtp
 
     async def stamped(data: bytes) -> None:
-        if len(data) >= 12 and not 192 <= data[1] <= 223:
+        if not is_rtcp(data):
             sent(int.from_bytes(data[2:4], "big"), int.from_bytes(data[4:8], "big"))
         await send(data)
 
