@@ -68,7 +68,7 @@ def create_app(settings: Settings, model: Path) -> Starlette:
         app.state.scheduler, app.state.writer, app.state.calls = scheduler, writer, calls
         await asyncio.gather(asyncio.to_thread(_warm), scheduler.start())
         await calls.start()
-        collector = app.state.collector = Collector()
+        collector = Collector()
         collector.start()
         try:
             yield

@@ -111,8 +111,7 @@ class Calls:
 
     @property
     def live(self) -> int:
-        rooms = [call.room for call in self._calls.values() if call.room is not None]
-        return sum(1 for room in rooms if not room.is_over)
+        return sum(not room.is_over for room in self.rooms)
 
     def traffic(self) -> Traffic:
         """What all calls of this node, the ended ones included, have taken in and lost."""

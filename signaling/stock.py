@@ -16,10 +16,12 @@ from aiortc.mediastreams import MediaStreamError
 from numpy.typing import NDArray
 
 from signaling import opus
+from signaling.pcm import PcmEncoder
 from signaling.stack import OnPacket
 
 SSRC = 0
 """aiortc does not tell a track's SSRC."""
+PIECE = opus.RTP_RATE // 50
 
 
 class StockReader:
@@ -28,11 +30,9 @@ class StockReader:
     def __init__(self, track: MediaStreamTrack, on_packet: OnPacket) -> None:
         self._track = track
         self._on_packet = on_packet
-        self._encoder = opus.Encoder(opus.RTP_RATE)
+        self._encoder = PcmEncoder(opus.RTP_RATE)
         self._resampler = av.AudioResampler("s16", "mono", opus.RTP_RATE)
-        self._rest: NDArray[np.int16] = np.zeros(0, np.int16)
-        self._timestamp = 0
-        self._sequence = 0
+        self._pieces = 0
         self._task = asyncio.create_task(self._read(), name="stock-receive")
 
     async def close(self) -> None:
@@ -47,17 +47,16 @@ class StockReader:
                 return
             if not isinstance(frame, av.AudioFrame) or frame.pts is None:
                 continue
-            if frame.pts != self._timestamp + len(self._rest):
-                self._timestamp, self._rest = frame.pts, self._rest[:0]
-            for piece in self._resampler.resample(frame):
-                self._take(piece.to_ndarray()[0])
+            at = frame.pts
+            for mono in self._resampler.resample(frame):
+                pcm = mono.to_ndarray()[0]
+                # A frame lasts up to 120 ms; the encoder takes less at a time.
+                for piece in (pcm[i : i + PIECE] for i in range(0, len(pcm), PIECE)):
+                    self._take(at, piece)
+                    at += len(piece)
 
-    def _take(self, pcm: NDArray[np.int16]) -> None:
-        size = self._encoder.frame_samples
-        self._rest = np.concatenate([self._rest, pcm])
-        while len(self._rest) >= size:
-            payload = self._encoder.encode(self._rest[:size])
-            self._rest = self._rest[size:]
-            self._on_packet(SSRC, self._sequence, self._timestamp & 0xFFFFFFFF, payload)
-            self._sequence = (self._sequence + 1) & 0xFFFF
-            self._timestamp += size
+    def _take(self, at: int, pcm: NDArray[np.int16]) -> None:
+        packets = self._encoder.push(self._pieces & 0xFFFF, at & 0xFFFFFFFF, pcm.tobytes())
+        self._pieces += 1
+        for sequence, timestamp, payload in packets:
+            self._on_packet(SSRC, sequence, timestamp, payload)

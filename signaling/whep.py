@@ -34,8 +34,6 @@ CONNECT_WITHIN_S = 30.0
 SILENT_AFTER_S = 10.0
 """A listener with an events channel that has not been heard for this long is let go."""
 TICK_S = 1.0
-METERS_EVERY = 2
-"""Of the session's meters, ten a second, a listener gets every second one."""
 EVENTS_SPREAD_S = 0.01
 METERS_SPREAD_S = 0.1
 """Each listener has a place of its own within these, so that an event for 150 of them does not keep
@@ -123,8 +121,7 @@ class Listener:
         self._loop = asyncio.get_running_loop()
         self._numbering = Numbering()
         self._place = random.random()
-        self._outbox = Outbox(self._loop, self._place * EVENTS_SPREAD_S)
-        self._meters_turn = random.randrange(METERS_EVERY)
+        self._outbox = Outbox(self._loop, self._place * EVENTS_SPREAD_S, half_meters=True)
         self._undo: dict[str, Callable[[], None]] = {}
         self._joined_s = self._heard_s = self._loop.time()
         self._closing: asyncio.Task[None] | None = None
@@ -228,10 +225,8 @@ class Listener:
                 self._undo["meters"] = self.session.subscribe_meters(self._push_meters)
 
     def _push_meters(self, track: str, t_ms: int, meters: Meters) -> None:
-        self._meters_turn = (self._meters_turn + 1) % METERS_EVERY
-        if self._meters_turn == 0:
-            wait_s = self._place * METERS_SPREAD_S
-            self._loop.call_later(wait_s, self._outbox.push_meters, track, t_ms, meters)
+        wait_s = self._place * METERS_SPREAD_S
+        self._loop.call_later(wait_s, self._outbox.push_meters, track, t_ms, meters)
 
     def _on_message(self, message: str | bytes) -> None:
         """A listener may say that it is there, and nothing else: the call is not its own."""

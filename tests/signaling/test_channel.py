@@ -298,3 +298,14 @@ def test_in_a_busy_process_every_second_meter_is_left_out(setup: Setup) -> None:
         for _ in range(10):
             setup.outbox.push_meters("trainee", 100, METERS)
         assert len(meters.sent) == sent
+
+
+@pytest.mark.parametrize("is_busy", [False, True])
+def test_an_outbox_of_half_the_meters_sends_half_of_them_busy_or_not(is_busy: bool) -> None:
+    loop, load = VirtualLoop(), Load()
+    load.measured(0.9 if is_busy else 0.1)
+    outbox = Outbox(cast(asyncio.AbstractEventLoop, loop), load=load, half_meters=True)
+    outbox.meters_channel = meters = Channel()
+    for _ in range(20):
+        outbox.push_meters("trainee", 100, METERS)
+    assert len(meters.sent) == 10
