@@ -1,15 +1,11 @@
 // A call: one session kept up over as many peer connections as the network makes necessary.
 
 import { Problem, events } from "./api.js";
-import { Blocked, Publication } from "./publication.js";
+import { Blocked } from "./peer.js";
+import { Publication } from "./publication.js";
 import { SocketPublication } from "./socket.js";
+import { FIRST_WAIT_MS, LONGEST_WAIT_MS, RECOVER_MS, Vigil, Wait } from "./vigil.js";
 
-const PING_MS = 1000;
-const SILENT_MS = 4000;
-const RECOVER_MS = 60_000;
-const FIRST_WAIT_MS = 500;
-const LONGEST_WAIT_MS = 4000;
-const DISCONNECTED_GRACE_MS = 2000;
 const END_WAIT_MS = 5000;
 const FINAL_STATUSES = new Set([401, 403, 404, 409, 410]);
 
@@ -27,10 +23,8 @@ export class Call extends EventTarget {
   #lastSeq = 0;
   #held = null;
   #announced;
-  #ping = 0;
-  #heard = { bytes: 0, at: 0 };
-  #grace = 0;
-  #retryNow = null;
+  #vigil = null;
+  #wait = new Wait();
   #isBlocked = false;
   #ended;
   #resolveEnded;
@@ -42,7 +36,6 @@ export class Call extends EventTarget {
     this.#announced = microphone.track;
     this.#ended = new Promise((resolve) => { this.#resolveEnded = resolve; });
     microphone.addEventListener("changed", this.#microphoneChanged);
-    addEventListener("online", this.#online);
   }
 
   get state() {
@@ -61,7 +54,6 @@ export class Call extends EventTarget {
       this.#finish("lost");
       throw error;
     }
-    this.#ping = setInterval(() => void this.#beat(), PING_MS);
     this.#enter("live");
   }
 
@@ -130,10 +122,8 @@ export class Call extends EventTarget {
 
   #take(publication) {
     this.#publication = publication;
-    this.#heard = { bytes: 0, at: performance.now() };
+    this.#vigil = new Vigil(publication, () => this.#broken());
     publication.addEventListener("message", ({ detail }) => this.#receive(detail));
-    publication.addEventListener("connection", ({ detail }) => this.#connection(publication, detail));
-    publication.addEventListener("closed", () => this.#broken(publication));
     publication.addEventListener("dropped", ({ detail }) => this.dispatchEvent(new CustomEvent("dropped", { detail })));
   }
 
@@ -152,30 +142,17 @@ export class Call extends EventTarget {
     if (envelope.type === "session.state" && envelope.data.state === "completed") this.#finish("ended");
   }
 
-  // Browsers take 5 s and more to call a connection disconnected; a ping unanswered tells sooner.
-  async #beat() {
-    const publication = this.#publication;
-    if (!publication) return;
-    publication.send({ type: "ping" });
-    const bytes = await publication.receivedBytes();
-    const now = performance.now();
-    if (bytes !== this.#heard.bytes) this.#heard = { bytes, at: now };
-    else if (now - this.#heard.at > SILENT_MS) this.#broken(publication);
-  }
-
-  #connection(publication, iceState) {
-    if (publication !== this.#publication) return;
-    clearTimeout(this.#grace);
-    if (iceState === "failed") this.#broken(publication);
-    if (iceState === "disconnected") this.#grace = setTimeout(() => this.#broken(publication), DISCONNECTED_GRACE_MS);
-  }
-
-  #broken(publication) {
-    if (publication !== this.#publication || this.#state !== "live") return;
-    publication.close();
-    this.#publication = null;
+  #broken() {
+    if (this.#state !== "live") return;
+    this.#drop();
     this.#enter("reconnecting");
     void this.#recover();
+  }
+
+  #drop() {
+    this.#vigil?.stop();
+    this.#publication?.close();
+    this.#publication = null;
   }
 
   async #recover() {
@@ -183,7 +160,7 @@ export class Call extends EventTarget {
     let wait = FIRST_WAIT_MS;
     let problem = null;
     while (performance.now() < giveUpAt) {
-      await this.#pauseBeforeRetry(Math.min(wait, giveUpAt - performance.now()));
+      await this.#wait.for(Math.min(wait, giveUpAt - performance.now()));
       if (this.#state !== "reconnecting") return;
       try {
         const publication = await this.#publish(true);
@@ -214,15 +191,6 @@ export class Call extends EventTarget {
     this.#enter("live");
   }
 
-  #pauseBeforeRetry(ms) {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      this.#retryNow = () => { clearTimeout(timer); resolve(); };
-    });
-  }
-
-  #online = () => this.#retryNow?.();
-
   #microphoneChanged = async () => {
     const { track } = this.#microphone;
     this.#applyPause();
@@ -249,12 +217,9 @@ export class Call extends EventTarget {
 
   #finish(state, problem = null) {
     if (this.#state === "ended" || this.#state === "lost") return;
-    clearInterval(this.#ping);
-    clearTimeout(this.#grace);
-    removeEventListener("online", this.#online);
+    this.#wait.stop();
     this.#microphone.removeEventListener("changed", this.#microphoneChanged);
-    this.#publication?.close();
-    this.#publication = null;
+    this.#drop();
     this.#resolveEnded();
     this.#enter(state, problem);
   }

@@ -2,13 +2,7 @@
 
 import { Problem, events } from "./api.js";
 import { Listener } from "./listener.js";
-
-const PING_MS = 1000;
-const SILENT_MS = 4000;
-const RECOVER_MS = 60_000;
-const FIRST_WAIT_MS = 500;
-const LONGEST_WAIT_MS = 4000;
-const DISCONNECTED_GRACE_MS = 2000;
+import { FIRST_WAIT_MS, LONGEST_WAIT_MS, RECOVER_MS, Vigil, Wait } from "./vigil.js";
 
 /**
  * Events: `state` (`detail`: {state, problem}; states: connecting, waiting for the call to begin, live,
@@ -22,10 +16,8 @@ export class Listening extends EventTarget {
   #state = "connecting";
   #lastSeq = 0;
   #held = [];
-  #heard = { bytes: 0, at: 0 };
-  #ping = 0;
-  #grace = 0;
-  #retryNow = null;
+  #vigil = null;
+  #wait = new Wait();
 
   constructor(sessionId) {
     super();
@@ -39,8 +31,6 @@ export class Listening extends EventTarget {
 
   /** Connects, and goes on until the call is over, cannot be heard any more, or `stop` is called. */
   start() {
-    addEventListener("online", this.#online);
-    this.#ping = setInterval(() => void this.#beat(), PING_MS);
     void this.#connect();
   }
 
@@ -64,7 +54,7 @@ export class Listening extends EventTarget {
       if (refusal?.status === 404 || (refusal?.status === 409 && refusal.retryAfterS === null)) break;
       if (refusal?.status === 409 && this.#isTrying) this.#enter("waiting");
       else if (refusal && this.#isTrying) this.#tell("state", { state: this.#state, problem: refusal });
-      await this.#pauseBeforeRetry(refusal?.retryAfterS ? refusal.retryAfterS * 1000 : wait);
+      await this.#wait.for(refusal?.retryAfterS ? refusal.retryAfterS * 1000 : wait);
       wait = Math.min(wait * 2, LONGEST_WAIT_MS);
     }
     if (!this.#isTrying) return;
@@ -77,14 +67,12 @@ export class Listening extends EventTarget {
   }
 
   async #take(listener) {
-    if (!this.#isTrying) { listener.leave(); return; }
+    if (!this.#isTrying) { listener.close(); return; }
     // What the new channel brings waits for what was missed: its higher numbers would hide the lower ones.
     this.#held = [];
     this.#listener = listener;
-    this.#heard = { bytes: 0, at: performance.now() };
+    this.#vigil = new Vigil(listener, () => this.#broken());
     listener.addEventListener("message", ({ detail }) => this.#receive(detail));
-    listener.addEventListener("connection", ({ detail }) => this.#connection(listener, detail));
-    listener.addEventListener("closed", () => this.#broken(listener));
     this.#tell("stream", listener.stream);
     this.#enter("live");
     const missed = await events(this.#sessionId, this.#lastSeq).catch((error) => {
@@ -112,40 +100,18 @@ export class Listening extends EventTarget {
     if (envelope.type === "session.state" && envelope.data.state === "completed") this.#finish("ended");
   }
 
-  // Browsers take 5 s and more to call a connection disconnected; a ping unanswered tells sooner.
-  async #beat() {
-    const listener = this.#listener;
-    if (!listener) return;
-    listener.ping();
-    const bytes = await listener.receivedBytes();
-    const now = performance.now();
-    if (bytes !== this.#heard.bytes) this.#heard = { bytes, at: now };
-    else if (now - this.#heard.at > SILENT_MS) this.#broken(listener);
-  }
-
-  #connection(listener, iceState) {
-    if (listener !== this.#listener) return;
-    clearTimeout(this.#grace);
-    if (iceState === "failed") this.#broken(listener);
-    if (iceState === "disconnected") this.#grace = setTimeout(() => this.#broken(listener), DISCONNECTED_GRACE_MS);
-  }
-
-  #broken(listener) {
-    if (listener !== this.#listener) return;
-    this.#listener = null;
-    listener.leave();
+  #broken() {
+    this.#drop();
     this.#enter("reconnecting");
     void this.#connect();
   }
 
-  #pauseBeforeRetry(ms) {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      this.#retryNow = () => { clearTimeout(timer); resolve(); };
-    });
+  #drop() {
+    this.#vigil?.stop();
+    const listener = this.#listener;
+    this.#listener = null;
+    listener?.close();
   }
-
-  #online = () => this.#retryNow?.();
 
   #enter(state, problem = null) {
     if (this.#state === state) return;
@@ -155,14 +121,9 @@ export class Listening extends EventTarget {
 
   #finish(state, problem = null) {
     if (["stopped", "ended", "lost"].includes(this.#state)) return;
-    clearInterval(this.#ping);
-    clearTimeout(this.#grace);
-    removeEventListener("online", this.#online);
-    const listener = this.#listener;
-    this.#listener = null;
-    listener?.leave();
+    this.#drop();
     this.#enter(state, problem);
-    this.#retryNow?.();
+    this.#wait.stop();
   }
 
   #tell(type, detail) {

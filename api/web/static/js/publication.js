@@ -1,36 +1,18 @@
-// One peer connection that carries the microphone to the node and events back: published by WHIP.
+// The microphone to the node and events back over one peer connection: published by WHIP.
 
-import { publish, unpublish } from "./api.js";
-import { envelopesOf } from "./envelopes.js";
-import { iceServers } from "./ice.js";
+import { unpublish } from "./api.js";
+import { Peer } from "./peer.js";
 
-const GATHERING_MS = 1500;
-const OPENING_MS = 6000;
-
-/** The node answered the offer, but nothing got through: most often a firewall or VPN that blocks UDP. */
-export class Blocked extends Error {
-  constructor() {
-    super("The sound could not get through to the server. A firewall or VPN may block it.");
-    this.name = "Blocked";
-  }
-}
-
-/**
- * Events: `message` (`detail`: one envelope, from either channel), `connection` (`detail`: the ICE state),
- * `closed` (the node closed the channel).
- */
-export class Publication extends EventTarget {
-  #pc = new RTCPeerConnection({ iceServers: [] });
+/** Events: those of Peer. */
+export class Publication extends Peer {
   #sender;
-  #events;
-  #location = null;
   #token;
 
   /** Publishes `microphone` at `whipUrl`; resolves when events flow. Throws a Problem of the api, Blocked or an Error. */
   static async open({ whipUrl, microphone, token, resume }) {
     const made = new Publication(microphone, token);
     try {
-      await made.#connect(whipUrl, resume ? token : null);
+      await made.connect(whipUrl, resume ? token : null);
     } catch (error) {
       made.close();
       throw error;
@@ -41,32 +23,10 @@ export class Publication extends EventTarget {
   constructor(microphone, token) {
     super();
     this.#token = token;
-    const pc = this.#pc;
-    this.#events = pc.createDataChannel("events", { ordered: true });
-    const meters = pc.createDataChannel("meters", { ordered: false, maxRetransmits: 0 });
-    for (const channel of [this.#events, meters]) channel.addEventListener("message", ({ data }) => this.#receive(data));
-    this.#events.addEventListener("close", () => this.dispatchEvent(new Event("closed")));
-    pc.addEventListener("iceconnectionstatechange", () => this.#tell("connection", pc.iceConnectionState));
     const streams = microphone.stream ? [microphone.stream] : [];
-    const transceiver = pc.addTransceiver(microphone.track ?? "audio", { direction: "sendonly", streams });
+    const transceiver = this.pc.addTransceiver(microphone.track ?? "audio", { direction: "sendonly", streams });
     this.#sender = transceiver.sender;
     preferOpus(transceiver);
-  }
-
-  /** Sends a command; false when the channel is not open. */
-  send(command) {
-    if (this.#events.readyState !== "open") return false;
-    this.#events.send(JSON.stringify(command));
-    return true;
-  }
-
-  /** How much has come from the node so far: it grows with every acknowledged ping. */
-  async receivedBytes() {
-    let bytes = 0;
-    for (const report of (await this.#pc.getStats()).values()) {
-      if (report.type === "candidate-pair") bytes += report.bytesReceived ?? 0;
-    }
-    return bytes;
   }
 
   replaceTrack(track) {
@@ -75,60 +35,16 @@ export class Publication extends EventTarget {
 
   /** Closes the connection without ending the session. */
   close() {
-    this.#pc.close();
+    this.pc.close();
   }
 
   /** Ends the session at the node (WHIP DELETE). */
   async end() {
-    if (this.#location) await unpublish(this.#location, this.#token);
-  }
-
-  async #connect(whipUrl, resumeToken) {
-    const pc = this.#pc;
-    pc.setConfiguration({ iceServers: await iceServers(whipUrl, resumeToken, AbortSignal.timeout(OPENING_MS)) });
-    await pc.setLocalDescription(await pc.createOffer());
-    await gathered(pc);
-    const signal = AbortSignal.timeout(OPENING_MS);
-    const answer = await publish(whipUrl, pc.localDescription.sdp, resumeToken, signal);
-    this.#location = answer.location;
-    await pc.setRemoteDescription({ type: "answer", sdp: answer.sdp });
-    await opened(pc, this.#events);
-  }
-
-  #receive(text) {
-    for (const envelope of envelopesOf(text)) this.#tell("message", envelope);
-  }
-
-  #tell(type, detail) {
-    this.dispatchEvent(new CustomEvent(type, { detail }));
+    if (this.location) await unpublish(this.location, this.#token);
   }
 }
 
 function preferOpus(transceiver) {
   const opus = RTCRtpSender.getCapabilities?.("audio")?.codecs.filter(({ mimeType }) => mimeType.toLowerCase() === "audio/opus");
   if (opus?.length && transceiver.setCodecPreferences) transceiver.setCodecPreferences(opus);
-}
-
-/** Resolves when candidates are gathered. Host candidates come at once; a slow interface must not hold the call up. */
-export function gathered(pc) {
-  if (pc.iceGatheringState === "complete") return Promise.resolve();
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, GATHERING_MS);
-    pc.addEventListener("icegatheringstatechange", () => {
-      if (pc.iceGatheringState !== "complete") return;
-      clearTimeout(timer);
-      resolve();
-    });
-  });
-}
-
-/** Resolves when `channel` is open; throws Blocked when it does not come. */
-export function opened(pc, channel) {
-  if (channel.readyState === "open") return Promise.resolve();
-  return new Promise((resolve, reject) => {
-    const blocked = () => { clearTimeout(timer); reject(new Blocked()); };
-    const timer = setTimeout(blocked, OPENING_MS);
-    pc.addEventListener("iceconnectionstatechange", () => { if (pc.iceConnectionState === "failed") blocked(); });
-    channel.addEventListener("open", () => { clearTimeout(timer); resolve(); }, { once: true });
-  });
 }
