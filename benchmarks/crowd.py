@@ -20,10 +20,10 @@ from typing import Any
 
 import numpy as np
 import uvloop
-from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection
 
 from benchmarks import child
-from benchmarks.generator import Pacer, Speaker, encoded
+from benchmarks.generator import Pacer, Speaker, connected, encoded
 from benchmarks.stamps import Stamps
 from signaling import stack
 from signaling.publisher import load_audio
@@ -83,7 +83,7 @@ class Crowd:
 
     async def accept(self, answer: str) -> child.Reply:
         assert self._publisher is not None
-        await _connected(self._publisher[0], answer)
+        await connected(self._publisher[0], answer)
         return {}
 
     async def begin(self) -> child.Reply:
@@ -112,7 +112,7 @@ class Crowd:
         return {"offer": pc.localDescription.sdp}
 
     async def joined(self, listener: int, answer: str) -> child.Reply:
-        await _connected(self._listeners[listener], answer)
+        await connected(self._listeners[listener], answer)
         return {}
 
     async def open(self) -> child.Reply:
@@ -174,16 +174,6 @@ class Crowd:
                 if channel.readyState == "open":
                     channel.send('{"type":"ping"}')
                 await asyncio.sleep(PING_S / len(self._pings))
-
-
-async def _connected(pc: RTCPeerConnection, answer: str) -> None:
-    """Raises `ConnectionError` where it cannot be."""
-    await pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
-    until_s = time.monotonic() + CONNECTED_WITHIN_S
-    while pc.connectionState != "connected":
-        if pc.connectionState not in ("new", "connecting") or time.monotonic() > until_s:
-            raise ConnectionError(f"a connection is {pc.connectionState}")
-        await asyncio.sleep(0.005)
 
 
 async def _main(wav: Path) -> None:

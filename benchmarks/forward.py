@@ -17,6 +17,7 @@ import tempfile
 import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, fields
+from itertools import takewhile
 from statistics import median
 from typing import Literal
 
@@ -78,12 +79,8 @@ def verdict(run: Run) -> Verdict:
 
 def most_listeners(levels: list[Run]) -> int:
     """The highest of ascending `levels` up to which all passed; 0 where the first did not."""
-    most = 0
-    for run in levels:
-        if verdict(run) != "passed":
-            break
-        most = run.listeners
-    return most
+    passed = takewhile(lambda run: verdict(run) == "passed", levels)
+    return max((run.listeners for run in passed), default=0)
 
 
 def middle(runs: list[Run]) -> Run:

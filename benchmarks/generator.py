@@ -152,6 +152,16 @@ class Pacer:
             self._loop.call_soon(self._pace)
 
 
+async def connected(pc: RTCPeerConnection, answer: str) -> None:
+    """Takes the answer and returns when `pc` stands. Raises `ConnectionError` when it cannot."""
+    await pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+    deadline_s = time.monotonic() + CONNECTED_WITHIN_S
+    while pc.connectionState != "connected":
+        if pc.connectionState not in ("new", "connecting") or time.monotonic() > deadline_s:
+            raise ConnectionError(f"a connection is {pc.connectionState}")
+        await asyncio.sleep(0.005)
+
+
 class Generator:
     """The client ends of the calls."""
 
@@ -177,14 +187,7 @@ class Generator:
     async def accept(self, call: int, answer: str) -> child.Reply:
         """Returns when the call is connected. Raises `ConnectionError` when it cannot be."""
         pc, sender = self._senders[call]
-        await pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
-        deadline_s = time.monotonic() + CONNECTED_WITHIN_S
-        while pc.connectionState != "connected":
-            if pc.connectionState != "connecting" and pc.connectionState != "new":
-                raise ConnectionError(f"call {call} is {pc.connectionState}")
-            if time.monotonic() > deadline_s:
-                raise ConnectionError(f"call {call} is still {pc.connectionState}")
-            await asyncio.sleep(0.005)
+        await connected(pc, answer)
         assert sender.payload_type is not None
         self._waiting.append(
             Speaker(call, self._payloads, sender.ssrc, sender.payload_type, sender.send)

@@ -15,6 +15,7 @@ import tempfile
 import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from statistics import median
 from typing import Literal
@@ -139,12 +140,8 @@ def verdict(run: Run) -> Verdict:
 
 def most_calls(levels: list[Run]) -> int:
     """The highest of ascending `levels` up to which all passed; 0 where the first did not."""
-    most = 0
-    for run in levels:
-        if verdict(run) != "passed":
-            break
-        most = run.calls
-    return most
+    passed = takewhile(lambda run: verdict(run) == "passed", levels)
+    return max((run.calls for run in passed), default=0)
 
 
 class Rig:

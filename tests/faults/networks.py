@@ -6,8 +6,8 @@ import asyncio
 import time
 
 from benchmarks.impairment import Impairment, Relay, _Socket, relay
-from signaling.publisher import RATE, Publisher
-from tests.faults.scenarios import Outcome, Pcm, api, events_of, outcome, play_to_end
+from signaling.publisher import RATE
+from tests.faults.scenarios import Outcome, Pcm, api, behind, events_of, outcome, play_to_end
 from tests.node import Node
 
 NOTICES_S = 4.0
@@ -32,8 +32,7 @@ async def rebound(node: Node, speech: Pcm) -> Outcome:
     The client is aiortc: unlike browsers it does not nominate its new address.
     """
     async with relay(Impairment()) as line:
-        publisher = Publisher(node.url, speech)
-        publisher.rewrite_offer, publisher.rewrite_answer = line.rewrite_offer, line.rewrite_answer
+        publisher = behind(line, node, speech)
         await publisher.create()
         await publisher.connect()
         await asyncio.sleep(4)
@@ -48,8 +47,7 @@ async def rebound(node: Node, speech: Pcm) -> Outcome:
 async def moved(node: Node, speech: Pcm) -> Outcome:
     """One network is gone for good; the client publishes anew from another one."""
     async with relay(Impairment()) as line:
-        publisher = Publisher(node.url, speech)
-        publisher.rewrite_offer, publisher.rewrite_answer = line.rewrite_offer, line.rewrite_answer
+        publisher = behind(line, node, speech)
         await publisher.create()
         await publisher.connect()
         await asyncio.sleep(5)

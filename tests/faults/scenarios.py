@@ -18,7 +18,7 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.impairment import Impairment, relay
+from benchmarks.impairment import Impairment, Relay, relay
 from signaling.publisher import RATE, Publisher, PublishError, Received
 from tests.node import ROOT, Node, children
 
@@ -122,12 +122,18 @@ class Together:
         return result
 
 
+def behind(line: Relay, node: Node, speech: Pcm) -> Publisher:
+    """A publisher of `speech` whose datagrams pass through `line`."""
+    publisher = Publisher(node.url, speech)
+    publisher.rewrite_offer, publisher.rewrite_answer = line.rewrite_offer, line.rewrite_answer
+    return publisher
+
+
 async def lossy(node: Node, speech: Pcm) -> Outcome:
     """8 % loss and 30 ms of jitter all along, and a pause of 2 s in the middle."""
     links: list[Json] = []
     async with relay(Impairment(loss=0.08, jitter_s=0.03)) as line:
-        publisher = Publisher(node.url, speech)
-        publisher.rewrite_offer, publisher.rewrite_answer = line.rewrite_offer, line.rewrite_answer
+        publisher = behind(line, node, speech)
         publisher.on_meters = lambda _, meters: links.append(meters["data"]["link"])
         await publisher.create()
         await publisher.connect()
@@ -146,8 +152,7 @@ async def lossy(node: Node, speech: Pcm) -> Outcome:
 async def cut_off(node: Node, speech: Pcm) -> Outcome:
     """The network is gone for 5 s."""
     async with relay(Impairment()) as line:
-        publisher = Publisher(node.url, speech)
-        publisher.rewrite_offer, publisher.rewrite_answer = line.rewrite_offer, line.rewrite_answer
+        publisher = behind(line, node, speech)
         await publisher.create()
         await publisher.connect()
         await asyncio.sleep(4)
