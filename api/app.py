@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -18,11 +17,10 @@ from starlette.routing import BaseRoute, Mount, Route, Router
 from api import problems
 from api.calls import Calls
 from api.logs import RequestLog
+from api.recognizer import NodeRecognizer
 from api.routes import metrics, microphone, pages, sessions, websocket, whep, whip
 from api.settings import Settings
 from engine import features, silero
-from engine.asr import weights
-from engine.asr.scheduler import Scheduler
 from signaling import stack
 from signaling.collector import Collector
 from signaling.recorder import Writer
@@ -54,19 +52,18 @@ def merged(routes: list[Route]) -> list[BaseRoute]:
     return result
 
 
-def create_app(settings: Settings, model: Path) -> Starlette:
-    """The application. `model` is the verified folder of the recognizer's weights."""
+def create_app(settings: Settings, recognizer: NodeRecognizer) -> Starlette:
+    """The application; it starts and stops `recognizer`."""
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         stack.configure(stock=settings.receive == "stock")
         stack.use_loopback(settings.ice_loopback)
-        scheduler = Scheduler(model, weights.options(settings.model))
         writer = Writer()
         writer.start()
-        calls = Calls(settings, scheduler, writer)
-        app.state.scheduler, app.state.writer, app.state.calls = scheduler, writer, calls
-        await asyncio.gather(asyncio.to_thread(_warm), scheduler.start())
+        calls = Calls(settings, recognizer, writer)
+        app.state.recognizer, app.state.writer, app.state.calls = recognizer, writer, calls
+        await asyncio.gather(asyncio.to_thread(_warm), recognizer.start())
         await calls.start()
         collector = Collector()
         collector.start()
@@ -75,7 +72,7 @@ def create_app(settings: Settings, model: Path) -> Starlette:
         finally:
             await collector.stop()
             await calls.stop()
-            await scheduler.stop()
+            await recognizer.stop()
             await asyncio.to_thread(writer.stop)
 
     # A name that an attacker's DNS points at this machine (rebinding) is not a name of this node.

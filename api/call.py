@@ -70,6 +70,7 @@ class Call:
             baseline,
             self.volume_feedback.enabled,
             device_label=self.created.device.label,
+            language=self.created.language,
         )
 
     def view(self) -> SessionView:

@@ -8,6 +8,7 @@ memory only and are forgotten soon after their end.
 from __future__ import annotations
 
 import asyncio
+import math
 import secrets
 from collections.abc import Coroutine
 from datetime import UTC, datetime
@@ -25,7 +26,7 @@ from api.rooms import Rooms
 from api.settings import Settings
 from api.traffic import Traffic
 from api.views import ConsentView, CreateSession, SessionView
-from engine.asr.window import Recognizer
+from engine.asr.window import Recognizer, Refused
 from engine.journal import FileJournal, Journal, MemoryJournal
 from engine.session import Session
 from signaling.ice import IceSettings
@@ -61,6 +62,8 @@ class Calls:
             settings.ice_relay_only,
             "loopback" if settings.ice_loopback else settings.ice_targets,
         )
+        self._recognizer = recognizer
+        self._opening = 0
         self._past = Past(settings.sessions)
         self.rooms = Rooms(settings, self.ice, recognizer, writer, self._past, self._closed)
         self._calls: dict[str, Call] = {}
@@ -278,22 +281,39 @@ class Calls:
             )
         if self.is_draining:
             raise _draining()
-        if self.live >= self._max_calls:
+        if self.live + self._opening >= self._max_calls:
             raise Problem(
                 503,
                 "This node is full; try again in half a minute.",
                 headers={"Retry-After": str(RETRY_AFTER_S)},
             )
+        # Nothing is awaited up to here: of calls that begin at once each finds those before it.
+        self._admit(call)
+        self._opening += 1
         try:
             return await self.rooms.open(call)
         except OSError as error:
+            self._recognizer.forget(call.id)
             log.error("disk_failed", session=call.id, error=repr(error))
             detail = "This node's disk takes no recording now. Try again in half a minute."
             later = {"Retry-After": str(RETRY_AFTER_S)}
             raise Problem(503, detail, headers=later) from error
+        finally:
+            self._opening -= 1
+
+    def _admit(self, call: Call) -> None:
+        try:
+            self._recognizer.admit(call.id, call.created.language)
+        except Refused as error:
+            if error.retry_after_s is None:
+                raise Problem(422, str(error)) from error
+            later = {"Retry-After": str(math.ceil(error.retry_after_s))}
+            detail = f"{error} Try again in {math.ceil(error.retry_after_s)} seconds."
+            raise Problem(503, detail, headers=later) from error
 
     def _closed(self, call: Call, room: Room) -> None:
         if room.session.state == "created":
+            self._recognizer.forget(call.id)
             journal, call.journal, call.room = call.journal, None, None
             if isinstance(journal, FileJournal):
                 self._spawn(self._forget_unbegun(call, journal))

@@ -89,8 +89,9 @@ class NodeProcess:
     def _pass_on(self) -> None:
         assert self._process is not None
         assert self._process.stderr is not None
-        for line in self._process.stderr:
-            sys.stderr.write(line)
+        with self._process.stderr as messages:
+            for line in messages:
+                sys.stderr.write(line)
 
     def _wait_until_ready(self) -> None:
         assert self._process is not None

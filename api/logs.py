@@ -43,7 +43,8 @@ def configure(level: str, as_json: bool) -> None:
     root.handlers = [handler]
     root.setLevel(level.upper())
     # At debug these log packets, offers and, sse_starlette, every event: speech and secrets.
-    for noisy in ("aiortc", "aioice", "asyncio", "sse_starlette"):
+    # At info httpx logs every request.
+    for noisy in ("aiortc", "aioice", "asyncio", "httpcore", "httpx", "sse_starlette"):
         logging.getLogger(noisy).setLevel(max(root.level, logging.WARNING))
 
 

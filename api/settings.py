@@ -5,7 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    AnyHttpUrl,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -20,6 +28,19 @@ def default_data_dir() -> Path:
 _HOST = r"[A-Za-z0-9.-]+(:\d{1,5})?"
 StunUrl = Annotated[str, StringConstraints(pattern=rf"^stun:{_HOST}$")]
 TurnUrl = Annotated[str, StringConstraints(pattern=rf"^turns?:{_HOST}(\?transport=(udp|tcp))?$")]
+
+
+def _is_address(text: str) -> str:
+    """An http or https address that others can be put behind, or nothing."""
+    wrong = "must be like https://host:port/v1: no user, password, query or fragment"
+    if any(c in "?#@" or c.isspace() for c in text):
+        raise ValueError(wrong)
+    try:
+        if text:
+            AnyHttpUrl(text)
+    except ValidationError as error:
+        raise ValueError(wrong) from error
+    return text
 
 
 class Settings(BaseSettings):
@@ -38,6 +59,27 @@ class Settings(BaseSettings):
     """Name of a recognizer in engine/models.toml."""
     model_path: Path | None = None
     """A folder that already holds the model, instead of the cache."""
+    asr_workers: Annotated[int, Field(ge=1, le=64)] = 1
+    """Processes that recognize speech, each busy with up to one core."""
+    asr_step: Literal["adaptive", "fixed"] = "adaptive"
+    """How much speech lies between two looks at words under way: 0.3 to 1.5 s, by the load."""
+    asr_fixed_step_s: Annotated[float, Field(ge=0.2, le=3)] = 0.5
+    asr_languages: dict[Annotated[str, StringConstraints(pattern=r"^[a-z]{2}$")], str] = {
+        "es": "whisper-base"
+    }
+    """Recognizers of engine/models.toml for languages beside English. One whose weights are not in
+    the cache is not offered: `forecourt models fetch NAME`."""
+    asr_url: Annotated[str, AfterValidator(_is_address)] = ""
+    """A server that speaks OpenAI's transcription API, instead of a recognizer of our own: its
+    address up to `/audio/transcriptions`, mostly `http://host:port/v1`. All speech goes there."""
+    asr_api_key: SecretStr = SecretStr("")
+    """What that server knows us by, where it asks."""
+    asr_model: str = "whisper-1"
+    """The name that it has for its model."""
+    asr_requests: Annotated[int, Field(ge=1, le=64)] = 4
+    """Requests to it at a time: as many as it decodes side by side; more only wait there."""
+    asr_timeout_s: Annotated[float, Field(ge=0.5, le=60)] = 10
+    """A request that takes longer has failed; final words are then asked for again."""
     ice_loopback: bool = False
     """Offer 127.0.0.1 as the only candidate: development and tests on one machine."""
     ice_targets: Literal["public", "private", "loopback"] = "private"
@@ -74,6 +116,13 @@ class Settings(BaseSettings):
             raise ValueError("FORECOURT_TURN_URLS needs FORECOURT_TURN_SECRET beside it")
         if self.ice_relay_only and not self.turn_urls:
             raise ValueError("FORECOURT_ICE_RELAY_ONLY needs FORECOURT_TURN_URLS")
+        return self
+
+    @model_validator(mode="after")
+    def _key_is_a_header(self) -> Settings:
+        key = self.asr_api_key.get_secret_value()
+        if not (key.isascii() and key.isprintable() and " " not in key):
+            raise ValueError("FORECOURT_ASR_API_KEY holds a character that no key has")
         return self
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StrictBool
+from pydantic import AfterValidator, Field, StrictBool, StringConstraints
 
 from engine.events import Metrics, SessionState, SessionType, Wire
 
@@ -38,6 +38,8 @@ class CreateSession(Wire):
     session_type: SessionType
     baseline: BaselineBody | None = None
     device: Device = Device()
+    language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}$")] = "en"
+    """What the trainee speaks, as ISO 639-1; it does not change during a call."""
 
     def volume_feedback(self) -> VolumeFeedback:
         """Level is judged only against a baseline and only with automatic gain control off."""

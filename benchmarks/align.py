@@ -2,7 +2,9 @@
 
 Run `python -m benchmarks.align` (pocketsphinx is in the `test` extra); with `--check` it writes
 nothing and exits 1 where a stored reference differs. A Tale of Two Cities and Sense and Sensibility
-are in the public domain.
+are in the public domain. With `--outside` it makes `references/outside/words.json` of the
+transcribed readings in `FORECOURT_TEST_DATA` instead, those with a word that pocketsphinx's
+dictionary lacks left out: LibriSpeech and VCTK (CC BY 4.0), LJ Speech (public domain).
 
 One Viterbi pass aligns the whole text, with optional silences between words. Pocketsphinx's second,
 state-level pass would hold the word edges of the first fixed, so it is not run. What the first
@@ -25,9 +27,9 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
-from scipy.signal import resample_poly
 
-from benchmarks.reading import REFERENCES, clips
+from benchmarks import transcribed
+from benchmarks.reading import OUTSIDE, REFERENCES, clips, narrowed
 from signaling.publisher import load_audio
 
 RATE = 16_000
@@ -51,6 +53,7 @@ CORRECTIONS = {"a more a amiable woman": "a more amiable woman"}
 """Where a text that comes with a clip is not what is said: by the book, by two Whisper models, and
 by pocketsphinx, to which the corrected text is the likelier one."""
 
+_NOT_SPELLING = re.compile(r"[^a-z' ]+")
 VARIANT = re.compile(r"\(\d+\)$")
 
 Word = tuple[str, int, int]
@@ -132,16 +135,54 @@ def stored(path: Path, words: list[Word]) -> str:
     return f'{{"sha256": "{sha256}", "words": [\n{lines}\n]}}\n'
 
 
+def spelling(text: str) -> str:
+    """`text` as the dictionary spells it: lower case letters and apostrophes, single spaces."""
+    words = _NOT_SPELLING.sub(" ", text.lower().replace("’", "'")).split()
+    return " ".join(word for raw in words if (word := raw.strip("'")))
+
+
+def outside_words(folder: Path) -> dict[str, dict[str, object]]:
+    """Checksum and words of each transcribed reading of `folder` that can be aligned, by path."""
+    found: dict[str, dict[str, object]] = {}
+    for utterance in transcribed.outside(folder):
+        try:
+            forced = aligned(utterance.pcm, spelling(utterance.text))
+        except (ValueError, RuntimeError) as error:
+            print(f"{utterance.name} is left out: {error}", file=sys.stderr)
+            continue
+        sha256 = hashlib.sha256((folder / utterance.name).read_bytes()).hexdigest()
+        # Pocketsphinx fills the last 10 ms up.
+        end_ms = len(utterance.pcm) * 1000 // RATE
+        drawn = drawn_in(forced, levels_dbfs(utterance.pcm))
+        words = [(text, begun_ms, min(ended_ms, end_ms)) for text, begun_ms, ended_ms in drawn]
+        found[utterance.name] = {"sha256": sha256, "words": words}
+    return found
+
+
+def _store_outside() -> None:
+    folder = transcribed.root()
+    if folder is None:
+        raise click.UsageError(f"--outside needs {transcribed.DATA}.")
+    found = outside_words(folder)
+    lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(found[name])}" for name in sorted(found))
+    OUTSIDE.parent.mkdir(exist_ok=True)
+    OUTSIDE.write_text(f"{{\n{lines}\n}}\n")
+    Console().print(f"{len(found)} readings")
+
+
 @click.command()
+@click.option("--outside", is_flag=True, help="Align the readings in FORECOURT_TEST_DATA.")
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 where a reference differs.")
-def main(check: bool) -> None:
+def main(check: bool, outside: bool) -> None:
     """Align every clip and store its words, or compare them with what is stored."""
+    if outside:
+        _store_outside()
+        return
     REFERENCES.mkdir(exist_ok=True)
     table = Table("clip", "words", "speech s", "edges drawn in", "fall at pauses dB", "")
     differs = False
     for name, path in clips().items():
-        wide = load_audio(path).astype(np.float64)
-        pcm = np.clip(np.round(resample_poly(wide, 1, 3)), -32768, 32767).astype(np.int16)
+        pcm = narrowed(load_audio(path))
         levels = levels_dbfs(pcm)
         forced = aligned(pcm, text_of(name, path))
         words = drawn_in(forced, levels)

@@ -18,7 +18,7 @@ from benchmarks.reading import Reading, clips, joined, load, upto
 from benchmarks.report import Report
 from benchmarks.wer import errors_by_utterance, interval, word_error_rate
 from signaling import stack
-from signaling.publisher import Publisher, Received
+from signaling.publisher import Publisher
 
 RUNS = 3
 QUICK_MS = 28_900
@@ -55,28 +55,15 @@ async def _call(node: NodeProcess, reading: Reading) -> _Run:
     asr_s, node_s = cpu.used_s(worker), cpu.used_s(node.pid)
     publisher = Publisher(node.url, reading.audio)
     await publisher.run()
-    seen = [observation for item in publisher.received if (observation := _observed(item))]
-    finals = {o.utterance: o.committed for o in seen if o.is_final}
+    events = [(item.at_s, item.event.type, item.event.data) for item in publisher.received]
+    seen = [one for event in events if (one := latency.observed(*event))]
     return _Run(
         latency.score(reading.words, publisher.sent_at, seen),
-        " ".join(finals[number] for number in sorted(finals)),
+        latency.final_text(seen),
         cpu.used_s(worker) - asr_s,
         cpu.used_s(node.pid) - node_s,
         [item.event.data["code"] for item in publisher.received if item.event.type == "feedback"],
     )
-
-
-def _observed(received: Received) -> latency.Observation | None:
-    event = received.event
-    data = event.data
-    if event.type == "transcript.partial":
-        return latency.Observation(
-            received.at_s, data["utterance"], data["committed"], data["tentative"]
-        )
-    if event.type == "transcript.final":
-        text = " ".join(word[0] for word in data["words"])
-        return latency.Observation(received.at_s, data["utterance"], text, is_final=True)
-    return None
 
 
 def _report(reading: Reading, runs: list[_Run]) -> Report:

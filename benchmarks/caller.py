@@ -5,12 +5,18 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import httpx
 import numpy as np
-from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
+from aiortc import (
+    RTCConfiguration,
+    RTCDataChannel,
+    RTCPeerConnection,
+    RTCRtpSender,
+    RTCSessionDescription,
+)
 
 from benchmarks.fec import Packets
 from benchmarks.impairment import Relay
@@ -31,6 +37,7 @@ class Caller:
         self._publisher = Publisher(base_url, np.zeros(0, np.int16))
         self._http = http
         self._pc: RTCPeerConnection | None = None
+        self._sender: RTCRtpSender | None = None
         self._events: RTCDataChannel | None = None
         self._location = ""
         self._news = asyncio.Event()
@@ -49,9 +56,18 @@ class Caller:
         """Publish `payloads` over and over, through `line` if there is one. With `resume` this
         takes the place of the connection there was, which goes without a word."""
         old = self._pc
+        voice = await self.prepare(itertools.cycle(payloads), line, resume=resume)
+        voice.go.set()
+        if old is not None:
+            await old.close()
+
+    async def prepare(
+        self, payloads: Iterable[bytes], line: Relay | None = None, *, resume: bool = False
+    ) -> Packets:
+        """Connect as `connect`; `payloads` leave, each once, from the voice's `go` on."""
         pc = self._pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        voice = Packets(itertools.cycle(payloads))
-        pc.addTrack(voice)
+        voice = Packets(payloads)
+        self._sender = pc.addTrack(voice)
         opened = asyncio.Event()
         self._events = pc.createDataChannel("events")
         self._events.on("message", self._take)
@@ -73,17 +89,15 @@ class Caller:
         answer = response.text if line is None else line.rewrite_answer(response.text)
         await pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
         await asyncio.wait_for(opened.wait(), CONNECT_WITHIN_S)
-        voice.go.set()
-        if old is not None:
-            await old.close()
+        return voice
 
-    async def end(self) -> None:
+    async def end(self, within_s: float = END_WITHIN_S) -> None:
         """Ask for the end over the channel and wait until it is told."""
         assert self._events is not None
         if self._events.readyState != "open":
             raise CallError(f"its channel is {self._events.readyState}; told {self.states}")
         self._events.send(json.dumps({"type": "end"}))
-        await self.told("completed")
+        await self.told("completed", within_s)
         await self.leave()
 
     async def delete(self) -> None:

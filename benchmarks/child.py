@@ -35,10 +35,14 @@ def cores() -> tuple[int, int]:
 
 
 class Child:
-    """`COMMAND CORE ARGUMENTS...` as a process. Use it as an asynchronous context manager."""
+    """`COMMAND CORE ARGUMENTS...` as a process. Use it as an asynchronous context manager.
 
-    def __init__(self, command: list[str], core: int, *arguments: str) -> None:
+    `environment` is laid over this process's own.
+    """
+
+    def __init__(self, command: list[str], core: int, *arguments: str, **environment: str) -> None:
         self._command = [*command, str(core), *arguments]
+        self._environment = os.environ | {"PYTHONPATH": str(ROOT)} | environment
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
         self._replies: dict[int, asyncio.Future[Reply]] = {}
@@ -60,7 +64,7 @@ class Child:
             *self._command,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            env=self._environment,
             limit=MAX_LINE,
         )
         self._reading = asyncio.create_task(self._read())

@@ -20,6 +20,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,22 @@ class Observation:
     committed: str
     tentative: str = ""
     is_final: bool = False
+
+
+def observed(at_s: float, kind: str, data: dict[str, Any]) -> Observation | None:
+    """The event as an observation; None where it is not about words."""
+    if kind == "transcript.partial":
+        return Observation(at_s, data["utterance"], data["committed"], data["tentative"])
+    if kind == "transcript.final":
+        text = " ".join(word[0] for word in data["words"])
+        return Observation(at_s, data["utterance"], text, is_final=True)
+    return None
+
+
+def final_text(observations: Sequence[Observation]) -> str:
+    """The call's final words, utterance after utterance."""
+    finals = {seen.utterance: seen.committed for seen in observations if seen.is_final}
+    return " ".join(finals[number] for number in sorted(finals))
 
 
 @dataclass(slots=True)

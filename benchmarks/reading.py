@@ -10,15 +10,20 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.signal import resample_poly
 
+from engine.frames import Pcm
 from engine.models import Catalogue
 from signaling.publisher import RATE, load_audio
 
 FOLDER = Path(__file__).parent
 REFERENCES = FOLDER / "references"
+OUTSIDE = REFERENCES / "outside" / "words.json"
+"""Words of recordings that do not come with a package, by their path in `FORECOURT_TEST_DATA`."""
 SPEECH = FOLDER / "speech.toml"
 GAP_MS = 1_000
 PAUSE_MS = 250
@@ -61,6 +66,33 @@ class Reading:
             before = word
         return texts
 
+    def between(self, first: int, last: int, margin_ms: int) -> Reading:
+        """Words `first` up to `last`, with up to `margin_ms` of audio around them but no more than
+        half of the pause to the next word on either side."""
+        words = self.words[first:last]
+        length_ms = len(self.audio) * 1000 // RATE
+        before_ms = self.words[first - 1].end_ms if first else -words[0].start_ms
+        after_ms = (
+            self.words[last].start_ms
+            if last < len(self.words)
+            else 2 * length_ms - words[-1].end_ms
+        )
+        begin_ms = max(words[0].start_ms - margin_ms, (words[0].start_ms + before_ms) // 2)
+        end_ms = min(words[-1].end_ms + margin_ms, (words[-1].end_ms + after_ms) // 2)
+        return Reading(
+            self.audio[begin_ms * RATE // 1000 : end_ms * RATE // 1000],
+            [
+                ReferenceWord(word.text, word.start_ms - begin_ms, word.end_ms - begin_ms)
+                for word in words
+            ],
+        )
+
+
+def narrowed(audio: NDArray[np.int16]) -> Pcm:
+    """48 kHz int16 as the engine has it: 16 kHz int16."""
+    narrow = resample_poly(audio.astype(np.float64), 1, 3)
+    return np.clip(np.round(narrow), -32768, 32767).astype(np.int16)
+
 
 def clips() -> dict[str, Path]:
     """Package-shipped clips by name: two_cities first, then LibriVox in order."""
@@ -72,7 +104,20 @@ def clips() -> dict[str, Path]:
 
 def load(name: str, path: Path) -> Reading:
     """One clip with its reference. Raises `ValueError` where audio and reference differ."""
-    reference = json.loads((REFERENCES / f"{name}.json").read_text())
+    return _read(path, json.loads((REFERENCES / f"{name}.json").read_text()))
+
+
+def outside(folder: Path) -> dict[str, Reading]:
+    """The recordings in `folder` whose word times are known. Raises `ValueError` as `load`."""
+    references = json.loads(OUTSIDE.read_text())
+    return {
+        name: _read(folder / name, reference)
+        for name, reference in references.items()
+        if (folder / name).is_file()
+    }
+
+
+def _read(path: Path, reference: dict[str, Any]) -> Reading:
     actual = hashlib.sha256(path.read_bytes()).hexdigest()
     if actual != reference["sha256"]:
         raise ValueError(f"{path} has sha256 {actual}; its reference is for {reference['sha256']}")

@@ -25,10 +25,14 @@ AGREED_FROM = 10 * SAMPLE_RATE
 """Of an utterance this long every window is decoded: where two agree decides where it is cut."""
 
 
+STEP_S = 0.5
+
+
 class Recognition:
-    """One loaded model; `text` may be called for call after call."""
+    """One loaded model; `text` may be called for call after call. `decoded` counts its windows."""
 
     def __init__(self, folder: Path | None = None) -> None:
+        self.decoded = 0
         self._model = ShortContextWhisper(folder or ensure(), **options(DEFAULT))
 
     def text(self, frames: Iterable[Frame]) -> str:
@@ -41,7 +45,7 @@ class Recognition:
             if isinstance(data, TranscriptFinal):
                 finals[data.utterance] = " ".join(word[0] for word in data.words)
 
-        utterances = Utterances("bench", "bench", ring.read, asked.append, emit)
+        utterances = Utterances("bench", "bench", ring.read, asked.append, emit, lambda: STEP_S)
 
         def answer() -> None:
             while asked:
@@ -59,6 +63,7 @@ class Recognition:
         return " ".join(finals[number] for number in sorted(finals))
 
     def _decoded(self, window: Window) -> Hypothesis:
+        self.decoded += 1
         (decoded,) = self._model.decode([window.pcm], [window.wants_times])
         return Hypothesis(
             window,

@@ -30,7 +30,7 @@ from aiortc import (
 from benchmarks import child
 from benchmarks.stamps import Stamps
 from engine import features, silero
-from engine.asr.window import Hypothesis, Window
+from engine.asr.window import Hypothesis, Pressure, Window
 from engine.clock import RTP_RATE, Anchor, TrackClock
 from engine.frames import SAMPLE_RATE, Frame, Source
 from engine.journal import MemoryJournal
@@ -102,8 +102,13 @@ class Media:
         return {"answer": await peer.answer(offer)}
 
 
-class _Recognizer:
-    """Answers nothing: the recognizer is another process."""
+class NoWords:
+    """A recognizer that answers nothing: the real one is another process."""
+
+    step_s = 0.5
+    pressure = Pressure.NONE
+
+    def admit(self, session: str, language: str) -> None: ...
 
     def submit(self, window: Window, done: Callable[[Hypothesis], None]) -> None: ...
 
@@ -141,7 +146,7 @@ class Full:
         session = Session(
             f"{call:032x}",
             SessionConfig("pitch", None, False),
-            _Recognizer(),
+            NoWords(),
             MemoryJournal(),
             beginning.clock(),
         )

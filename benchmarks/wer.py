@@ -65,9 +65,24 @@ def interval(utterances: Sequence[tuple[int, int]]) -> tuple[float, float]:
     (ICASSP 2004), percentile form, seeded; a point for a single utterance. Raises `ValueError`
     when there are no words.
     """
-    table = np.array([row for row in utterances if row[1]], np.int64).reshape(-1, 2)
-    if not len(table):
+    return _interval([row for row in utterances if row[1]])
+
+
+def difference_interval(
+    these: Sequence[tuple[int, int]], those: Sequence[tuple[int, int]]
+) -> tuple[float, float]:
+    """95 % interval of `these`' error rate minus `those`', of two recognizers on the same
+    utterances, which are drawn together. Raises `ValueError` where the references differ."""
+    pairs = list(zip(these, those, strict=True))
+    if any(one[1] != other[1] for one, other in pairs):
+        raise ValueError("the two have not heard the same utterances")
+    return _interval([(one[0] - other[0], one[1]) for one, other in pairs if one[1]])
+
+
+def _interval(rows: Sequence[tuple[int, int]]) -> tuple[float, float]:
+    if not rows:
         raise ValueError("the utterances have no words")
+    table = np.array(rows, np.int64)
     drawn = np.random.default_rng(SEED).integers(len(table), size=(RESAMPLES, len(table)))
     totals = table[drawn].sum(axis=1)
     low, high = np.percentile(totals[:, 0] / totals[:, 1], [TAIL_PCT, 100 - TAIL_PCT])

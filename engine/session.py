@@ -125,6 +125,7 @@ class Session:
                 self.config.volume_feedback,
                 self._recognizer,
                 self._first_utterance,
+                language=self.config.language,
                 emit=lambda data: self.emit(data, name),
                 meters=lambda t_ms, meters: self._meters(name, t_ms, meters),
                 record=self.record,

@@ -10,6 +10,7 @@ from engine.events import Link, Meters, TranscriptFinal, Wire
 from engine.features import Baseline, Features, TrackAnalyzers
 from engine.feedback import Coach, Now
 from engine.frames import FRAME_MS, SAMPLE_RATE, Frame, Ring, Source, ms_of
+from engine.lateness import Lateness
 from engine.utterance import Utterances
 from engine.vad import VoiceActivity
 
@@ -36,6 +37,7 @@ class Track:
         recognizer: Recognizer,
         first_utterance: int,
         *,
+        language: str,
         emit: Callable[[Wire], object],
         meters: Callable[[int, Meters], None],
         record: Record,
@@ -54,8 +56,16 @@ class Track:
         self._coach = Coach()
         self._recognizer = recognizer
         self._utterances = Utterances(
-            session, name, self._ring.read, self._ask, self._on_utterance, first_utterance
+            session,
+            name,
+            self._ring.read,
+            self._ask,
+            self._on_utterance,
+            lambda: recognizer.step_s,
+            language=language,
+            first_number=first_utterance,
         )
+        self._lateness = Lateness()
         self._play: tuple[Source, int] | None = None
 
     @property
@@ -143,6 +153,7 @@ class Track:
                 for word in hypothesis.words
             ],
             failed=hypothesis.failed,
+            ran_away=hypothesis.ran_away,
         )
         self._utterances.apply(hypothesis)
 
@@ -167,6 +178,10 @@ class Track:
                 link=self.link,
             ),
         )
+        age_ms = self._utterances.age_samples(self._vad) * 1000 // SAMPLE_RATE
+        degraded = self._lateness.step(t_ms, self._recognizer.pressure, age_ms)
+        if degraded is not None:
+            self._emit(degraded)
         cue = self._coach.step(t_ms, Now(features, self.link, self._volume_feedback))
         if cue is not None:
             self._emit(cue)

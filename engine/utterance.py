@@ -1,6 +1,7 @@
 """From voice activity to words: when a track asks the recognizer, and what becomes of the answers.
 
-During speech a hypothesis of the whole utterance is asked for every step. 0.16 s into a silence a
+During speech a hypothesis of the whole utterance is asked for every step, which the recognizer sets
+by its load. 0.16 s into a silence a
 speculative decode is asked for, so that the final words are ready when the silence has lasted long
 enough to end the utterance. The longer an utterance, the shorter a silence ends it; at `CUT_AT` of
 unbroken speech it is cut at a quiet boundary of its committed words, so that 15 s is the most. What
@@ -9,6 +10,7 @@ has been said since then is the beginning of the next utterance.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -27,9 +29,6 @@ from engine.events import (
 from engine.frames import SAMPLE_RATE, Pcm, ms_of
 from engine.vad import Edge, VoiceActivity
 
-STEP = SAMPLE_RATE // 2
-STEP_SHARE = 10
-"""A step is never shorter than this part of the utterance: a long one costs more to decode."""
 FIRST_STEP = SAMPLE_RATE * 2 // 5
 """From the onset, which lies 160 ms ahead of the first likely chunk: 0.24 s of speech."""
 SPECULATE = SAMPLE_RATE * 16 // 100
@@ -56,6 +55,8 @@ class _Utterance:
     asked_end: int = 0
     asked_voiced_end: int = 0
     newest_applied: int = 0
+    heard: int = 0
+    """Where the speech ends that the newest answer tells of."""
     speculated_for: int = -1
     speculation: Hypothesis | None = None
     ended_at: int | None = None
@@ -69,7 +70,8 @@ class Utterances:
     """One track's utterances.
 
     `read(start, end)` returns int16 audio of the track; `ask(window)` submits to a recognizer whose
-    answers come back through `apply`; `emit(data)` takes the events.
+    answers come back through `apply`; `emit(data)` takes the events. `step_s()` is how much speech
+    there is between two looks at an utterance; inf: only its last words are asked for.
     """
 
     def __init__(
@@ -79,6 +81,9 @@ class Utterances:
         read: Callable[[int, int], Pcm],
         ask: Callable[[Window], None],
         emit: Callable[[Wire], None],
+        step_s: Callable[[], float],
+        *,
+        language: str = "en",
         first_number: int = 1,
     ) -> None:
         self._session = session
@@ -86,6 +91,8 @@ class Utterances:
         self._read = read
         self._ask = ask
         self._emit = emit
+        self._step_s = step_s
+        self._language = language
         self._next_number = first_number
         self._current: _Utterance | None = None
         self._open: dict[int, _Utterance] = {}
@@ -106,7 +113,7 @@ class Utterances:
                 self._cut_unanswered(current)
             return
         if vad.silence_samples >= SPECULATE:
-            if current.speculated_for != vad.voiced_end_sample:
+            if current.speculated_for != vad.voiced_end_sample and math.isfinite(self._step_s()):
                 current.speculated_for = vad.voiced_end_sample
                 current.speculation = None
                 self._submit(current, Kind.SPECULATIVE, vad)
@@ -133,6 +140,17 @@ class Utterances:
         self._current = None
         self.finals_due = 0
 
+    def age_samples(self, vad: VoiceActivity) -> int:
+        """How old the oldest speech is that no answer has told of yet."""
+        ages = [0]
+        for utterance in self._open.values():
+            if utterance.ended_at is not None:
+                ages.append(vad.end_sample - utterance.ended_at)
+            else:
+                heard = max(utterance.heard, utterance.onset_sample)
+                ages.append(vad.voiced_end_sample - heard)
+        return max(ages)
+
     def apply(self, hypothesis: Hypothesis) -> None:
         """Take an answer. One to an utterance already final, or older than one taken, is moot."""
         window = hypothesis.window
@@ -150,11 +168,14 @@ class Utterances:
             return
         if hypothesis.failed is not None:
             return
+        utterance.heard = max(utterance.heard, window.voiced_end_sample)
+        if hypothesis.ran_away:
+            return
         if window.kind is Kind.SPECULATIVE and utterance.speculated_for == window.voiced_end_sample:
             utterance.speculation = hypothesis
         if window.end_sample > utterance.newest_applied:
             utterance.newest_applied = window.end_sample
-            self._partial(utterance, hypothesis.words)
+            self._partial(utterance, hypothesis)
 
     def _begin(self, start_sample: int, onset_sample: int | None = None) -> _Utterance:
         """An utterance with audio from `start_sample` on and speech from the onset on."""
@@ -176,10 +197,10 @@ class Utterances:
         return False
 
     def _step_due(self, current: _Utterance, vad: VoiceActivity) -> bool:
-        if not current.asked_end:
-            step = FIRST_STEP
-        else:
-            step = max(STEP, (vad.end_sample - current.start_sample) // STEP_SHARE)
+        step_s = self._step_s()
+        if math.isinf(step_s):
+            return False
+        step = SAMPLE_RATE * step_s if current.asked_end else FIRST_STEP
         return vad.voiced_end_sample - current.asked_voiced_end >= step
 
     def _submit(self, utterance: _Utterance, kind: Kind, vad: VoiceActivity) -> None:
@@ -192,7 +213,19 @@ class Utterances:
         audio = utterance.audio
         pcm = self._read(start, end) if audio is None else audio[: end - start]
         number = utterance.number
-        self._ask(Window(self._session, self._track, number, kind, start, end, voiced_end, pcm))
+        self._ask(
+            Window(
+                self._session,
+                self._track,
+                number,
+                kind,
+                start,
+                end,
+                voiced_end,
+                pcm,
+                self._language,
+            )
+        )
 
     def _end(self, utterance: _Utterance, vad: VoiceActivity) -> None:
         self._current = None
@@ -224,8 +257,10 @@ class Utterances:
         end = utterance.start_sample + CUT_AT
         self._request(utterance, Kind.FINAL, end, min(voiced_end, end))
 
-    def _partial(self, utterance: _Utterance, words: list[SpokenWord]) -> None:
-        if utterance.agreement.push([word.text for word in words]):
+    def _partial(self, utterance: _Utterance, hypothesis: Hypothesis) -> None:
+        window = hypothesis.window
+        is_whole = window.kind is Kind.SPECULATIVE
+        if utterance.agreement.push(hypothesis.words, ms_of(window.end_sample), is_whole=is_whole):
             self._emit(
                 TranscriptPartial(
                     utterance=utterance.number,
@@ -241,23 +276,29 @@ class Utterances:
         if hypothesis.failed is not None:
             words = self._untimed(utterance, utterance.agreement.committed)
         else:
-            words = self._placed(utterance, hypothesis.words, utterance.ended_at)
+            sealed = utterance.agreement.sealed(hypothesis.words)
+            words = self._placed(utterance, sealed, utterance.ended_at)
         self._final(utterance, words, utterance.ended_at)
 
     def _cut(self, utterance: _Utterance, hypothesis: Hypothesis) -> None:
         """End `utterance` behind committed words and go on with the rest as another."""
         if hypothesis.failed is None:
-            self._partial(utterance, hypothesis.words)
+            self._partial(utterance, hypothesis)
             kept, cut_sample = cut_point(hypothesis, utterance.agreement.settled)
-            words = self._placed(utterance, kept, cut_sample)
+            mine, behind = utterance.agreement.parted(kept)
+            sealed = mine.sealed(kept)
+            if behind.committed:
+                # Nothing comes between two committed words any more.
+                sealed = sealed[: len(mine.committed)]
+            words = self._placed(utterance, sealed, cut_sample)
         else:
-            cut_sample = hypothesis.window.end_sample
+            cut_sample, behind = hypothesis.window.end_sample, Agreement()
             words = self._untimed(utterance, utterance.agreement.committed)
         del self._open[utterance.number]
         if utterance.ended_at is None:
             self._emit(SpeechEnd(utterance=utterance.number, end_ms=ms_of(cut_sample)))
         self._final(utterance, words, cut_sample)
-        self._go_on(utterance, cut_sample)
+        self._go_on(utterance, cut_sample, behind)
 
     def _cut_unanswered(self, utterance: _Utterance) -> None:
         """Let the next utterance begin where the window of the cut ends, whatever its words are."""
@@ -267,15 +308,17 @@ class Utterances:
         self._emit(SpeechEnd(utterance=utterance.number, end_ms=ms_of(utterance.ended_at)))
         self._begin(utterance.asked_end).asked_end = utterance.asked_end
 
-    def _go_on(self, utterance: _Utterance, cut_sample: int) -> None:
-        """Begin the utterance that holds what `utterance` was cut off from."""
+    def _go_on(self, utterance: _Utterance, cut_sample: int, behind: Agreement) -> None:
+        """Begin the utterance that holds what `utterance` was cut off from, and the words that
+        were committed `behind` the cut."""
         current, ended_at = self._current, utterance.ended_at
         if ended_at is not None:
             self.finals_due -= 1
-            if ended_at <= cut_sample:
+            if ended_at <= cut_sample and not behind.committed:
                 return
         rest = self._begin(cut_sample)
         rest.asked_end = cut_sample
+        rest.agreement = behind
         if ended_at is None:
             return
         assert utterance.audio is not None

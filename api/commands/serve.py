@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import ipaddress
 import signal
@@ -17,11 +18,12 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 from starlette.applications import Starlette
 
-from api import logs
+from api import logs, recognizer
 from api.app import create_app
 from api.settings import Settings
 from api.sockets import BoundedSocket
 from engine import memory
+from engine.asr.remote import RemoteError
 from engine.models import ModelError, ensure
 from signaling.websocket import MAX_FRAME_BYTES
 
@@ -38,15 +40,12 @@ def serve(host: str | None, port: int | None, data: Path | None) -> None:
             f"{settings.host} is not a loopback address. Until there are accounts, a node trusts "
             "whoever reaches it, so it listens on this machine only: use --host 127.0.0.1."
         )
-    try:
-        model = ensure(settings.model, path=settings.model_path)
-    except ModelError as error:
-        raise click.ClickException(str(error)) from error
+    recognizes = _recognizer(settings)
     with _lock(settings.data), _listen(settings.host, settings.port) as listener:
         address = f"http://{_shown(settings.host)}:{listener.getsockname()[1]}"
         logs.configure(settings.log_level, settings.log_json)
         memory.return_large_blocks()
-        app = create_app(settings, model)
+        app = create_app(settings, recognizes)
         config = uvicorn.Config(
             app,
             loop="uvloop",
@@ -113,6 +112,25 @@ def _settings(options: dict[str, Any]) -> Settings:
         return Settings(**given)
     except (ValidationError, SettingsError) as error:
         raise click.ClickException(f"A setting cannot be used: {error}") from error
+
+
+def _recognizer(settings: Settings) -> recognizer.NodeRecognizer:
+    """What the node recognizes with, found fit: weights verified, or a server that answered."""
+    if settings.asr_url:
+        remote = recognizer.remote(settings)
+        try:
+            asyncio.run(remote.probe())
+        except RemoteError as error:
+            raise click.ClickException(
+                f"{error}. Check that it runs and FORECOURT_ASR_URL, FORECOURT_ASR_API_KEY and "
+                "FORECOURT_ASR_MODEL, or unset FORECOURT_ASR_URL to recognize on this machine."
+            ) from error
+        return remote
+    try:
+        model = ensure(settings.model, path=settings.model_path)
+    except ModelError as error:
+        raise click.ClickException(str(error)) from error
+    return recognizer.local(settings, model)
 
 
 def _lock(data: Path) -> IO[str]:

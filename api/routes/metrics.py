@@ -20,8 +20,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from api.listeners import Forwarded
+from api.recognizer import NodeRecognizer
 from api.traffic import Traffic
-from engine.asr.scheduler import Scheduler
+from engine.asr.remote import RemoteRecognizer
 from engine.events import Link
 from signaling import stack
 from signaling.room import TRAINEE, Room
@@ -65,7 +66,7 @@ class Snapshot(Collector):
             *_traffic(state.calls.traffic()),
             *_forwarded(state.calls.listeners.forwarded()),
             _refused(),
-            *_recognizer(state.scheduler),
+            *_recognizer(state.recognizer),
             _gauge("recorder_waiting_packets", "Packets waiting for disk", state.writer.depth()),
             _counter("recorder_dropped_packets", "Packets never recorded", state.writer.dropped),
         ]
@@ -81,15 +82,20 @@ def _states(rooms: list[Room]) -> Metric:
     return family
 
 
-def _recognizer(scheduler: Scheduler) -> Iterator[Metric]:
-    statistics = scheduler.statistics()
-    yield _gauge("recognizer_ready", "1 while the recognizer takes work", scheduler.ready)
+def _recognizer(recognizer: NodeRecognizer) -> Iterator[Metric]:
+    statistics = recognizer.statistics()
+    yield _gauge("recognizer_ready", "1 while the recognizer takes work", recognizer.ready)
     yield _gauge("recognizer_waiting_windows", "Windows that wait", statistics.waiting)
     yield _gauge("recognizer_oldest_seconds", "Age of the oldest of them", statistics.oldest_s)
     yield _counter("recognizer_decoded_windows", "Windows decoded", statistics.decoded)
     yield _counter("recognizer_dropped_windows", "Windows given up", statistics.dropped)
     yield _counter("recognizer_superseded_windows", "Replaced by newer", statistics.superseded)
-    yield _counter("recognizer_restarts", "Worker processes replaced", statistics.restarts)
+    yield _counter("recognizer_restarts", "Lost, and back again", statistics.restarts)
+    if isinstance(recognizer, RemoteRecognizer):
+        remote = recognizer.statistics()
+        yield _gauge("recognizer_requests", "Requests to its server now", remote.requests)
+        yield _counter("recognizer_failed_requests", "Requests without words", remote.failed)
+        yield _counter("recognizer_retried_windows", "Final ones asked again", remote.retried)
 
 
 def _refused() -> Metric:

@@ -39,8 +39,8 @@ async def listen(request: Request) -> Response:
 async def health(request: Request) -> Response:
     """200 once the recognizer is loaded, else 503; 503 too once no new calls are taken."""
     state = request.app.state
-    ready = state.scheduler.ready and not state.calls.is_draining
-    statistics = state.scheduler.statistics()
+    ready = state.recognizer.ready and not state.calls.is_draining
+    statistics = state.recognizer.statistics()
     body = {
         "status": "draining" if state.calls.is_draining else "ok" if ready else "starting",
         "liveCalls": state.calls.live,

@@ -1,53 +1,75 @@
-"""Whisper on windows far shorter than the 30 s that it was trained on.
+"""Whisper on windows of speech that goes on: short context, kept states, drafted decoding.
 
-The encoder takes fewer than 3000 mel frames, but with a short state sequence alone the decoder runs
-on and repeats itself. So the audio is encoded with 1 s of zeros behind it, and encoder states of
-silence, computed once per model, are appended: a third to a quarter of the CPU at an equal word
-error rate. A window whose output still runs away is decoded again with the full 30 s context.
+Whisper was trained on 30 s at a time. Its encoder takes less, but with the states of the audio
+alone the decoder runs on and repeats itself. So the audio is encoded with some silence behind it,
+and states of silence, computed once per model, are appended: a third of the CPU at an equal word
+error rate.
+
+Of an utterance that is asked about again, spectrum, keys and values of all but the newest positions
+are kept, and its last words are the draft of the next: another half. What is kept is as good as
+lost when the last words are asked for: those are decoded exactly, from the audio alone. A window
+whose last words run away is decoded again with the full 30 s.
 """
 
 from __future__ import annotations
 
-import zlib
-from dataclasses import dataclass
+from collections import OrderedDict
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
-import ctranslate2
 import numpy as np
-import tokenizers
-from faster_whisper.feature_extractor import FeatureExtractor
-from numpy.typing import NDArray
 
-from engine.asr.window import SpokenWord
+from engine.asr import checkpoint
+from engine.asr.alignment import begun_ms
+from engine.asr.decoded import (
+    UNSURE_LOG_PROBABILITY,
+    Decoded,
+    is_silence,
+    most_tokens,
+    repeats,
+    spoken,
+)
+from engine.asr.decoder import MAX_TOKENS, Decoder
+from engine.asr.drafted import Token, Transcript, decode
+from engine.asr.encoder import MAX_POSITIONS, Encoder, Memory
+from engine.asr.full_context import FullContextWhisper
+from engine.asr.kernels import Floats
+from engine.asr.mel import BANDS, HOP, WINDOW, LogMel, scaled
+from engine.asr.vocabulary import Vocabulary
 from engine.frames import SAMPLE_RATE, Pcm
 
-PAD_S = 1.0
-MEL_PER_S = 100
-STATES_PER_S = 50
-MAX_MEL = 3000
-MAX_STATES = 1500
+LONGEST_S = 28
+PADDED = 30
+"""Positions (20 ms) of silence that are encoded behind the audio."""
+REDONE = 40
+"""Of the positions encoded before, so many are computed again with what has come behind them."""
 SHORT_TAIL = 100
-"""States of silence kept right behind the audio and, again, from the end of the 30 s."""
-TOKENS_PER_S = 7
-"""People say fewer tokens a second than this; more is a decoder running on."""
-RUNAWAY_COMPRESSION = 2.4
-"""Text that zlib shrinks by more than this repeats itself (the limit Whisper's authors use)."""
-ATTENTION_LAG_MS = 110
-"""Cross-attention finds a word this much later than forced alignment does: the median over 1,357
-words of 77 clips of read speech, tiny.en against pocketsphinx (the ends: 120 ms)."""
-SILENCE_PROBABILITY = 0.6
-SILENCE_LOG_PROBABILITY = -0.75
-"""Less sure than this of its words and surer than `SILENCE_PROBABILITY` of silence: no words.
-Digital silence scores -0.87 to -1.02 ("you"), speech taken for silence below -1.2."""
+"""States of silence kept right behind those and, again, from the end of the 30 s."""
+MAX_KEPT = 32
+"""Utterances whose states are kept; beyond this those asked about longest ago are let go."""
+SAMPLES_PER_POSITION = 2 * HOP
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    words: list[SpokenWord]
-    average_log_probability: float
-    no_speech_probability: float
-    full_context: bool
+@dataclass(slots=True)
+class _Kept:
+    """What is known of an utterance: `frames` of the spectrum `logs`, `positions` of the rest."""
+
+    logs: Floats
+    encoded: Memory
+    heard: Memory
+    frames: int = 0
+    positions: int = 0
+    tokens: Sequence[Token] = ()
+
+
+@dataclass(slots=True)
+class _Room:
+    """Blocks that utterances and decodes take and give back: fresh memory costs page faults."""
+
+    kept: list[_Kept] = field(default_factory=list)
+    said: list[Memory] = field(default_factory=list)
 
 
 class ShortContextWhisper:
@@ -55,6 +77,8 @@ class ShortContextWhisper:
 
     `folder` holds a CTranslate2 Whisper model (model.bin, config.json, tokenizer.json).
     `whole_tail` appends all the silence up to 30 s (base wants it; tiny.en does not).
+    `compute_type` is that of the full context. Raises `BadCheckpoint` and `ValueError` for a folder
+    that holds no such model, or one that does not know the `language`.
     """
 
     def __init__(
@@ -64,144 +88,126 @@ class ShortContextWhisper:
         language: str = "en",
         whole_tail: bool = False,
         compute_type: str = "int8",
-        threads: int = 1,
     ) -> None:
-        self._model = ctranslate2.models.Whisper(
-            str(folder), device="cpu", compute_type=compute_type, intra_threads=threads
+        self._vocabulary = Vocabulary(folder, language)
+        tensors = checkpoint.read(folder / "model.bin")
+        self._encoder = Encoder(tensors)
+        self._decoder = Decoder(tensors, self._vocabulary.alignment)
+        # Seldom needed, and a worker that died is to be back soon: loaded when first asked.
+        self._full = cache(
+            partial(FullContextWhisper, folder, language=language, compute_type=compute_type)
         )
-        self._tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self._features = FeatureExtractor(feature_size=80)
-        token = self._tokenizer.token_to_id
-        start = [token("<|startoftranscript|>")]
-        if self._model.is_multilingual:
-            code = token(f"<|{language}|>")
-            if code is None:
-                raise ValueError(f"this model knows no language {language!r}")
-            start += [code, token("<|transcribe|>")]
-        self._start = start
-        self._prompt = [*start, token("<|notimestamps|>")]
-        self._end = token("<|endoftext|>")
+        self._mel = LogMel()
         self._whole_tail = whole_tail
-        silence = np.zeros(30 * SAMPLE_RATE, np.float32)
-        self._silence: NDArray[np.float32] = np.array(self._encode(self._mel([silence], MAX_MEL)))
+        self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
+        self._room = _Room()
+        silence = self._mel.frames(np.zeros(0, np.int16), 0, 2 * MAX_POSITIONS)
+        states = self._encoder.states(scaled(silence), self._encoder.memory())
+        self._silence = self._decoder.memory(MAX_POSITIONS)
+        self._decoder.hear(states, self._silence, 0)
 
-    def decode(self, windows: list[Pcm], times: list[bool]) -> list[Decoded]:
-        """Transcribe int16 windows (16 kHz, each at most 28 s) as one batch, padded alike.
+    def decode(
+        self, windows: list[Pcm], times: list[bool], utterances: list[Hashable] | None = None
+    ) -> list[Decoded]:
+        """Transcribe int16 windows (16 kHz, each at most 28 s) in the same passes.
 
-        `times[i]` asks for word times of window i. Raises `ValueError` for a window over 28 s.
+        `times[i]` asks for the last words of window i: decoded exactly, with word times, and with
+        the full context if need be. `utterances[i]`, if not None, names an utterance of which
+        window i is a beginning. Raises `ValueError` for
+        a window over 28 s.
         """
-        audio = [pcm.astype(np.float32) / 32768.0 for pcm in windows]
-        longest = max(len(samples) for samples in audio)
-        if longest > 28 * SAMPLE_RATE:
-            raise ValueError(f"a window of {longest / SAMPLE_RATE:.1f} s; at most 28 s")
-        mel_frames = int((longest / SAMPLE_RATE + PAD_S) * MEL_PER_S) // 2 * 2
-        states = self._with_tail(np.array(self._encode(self._mel(audio, mel_frames))))
-        decoded = self._generate(states, audio, times, full_context=False)
-        for index, (result, samples) in enumerate(zip(decoded, audio, strict=True)):
-            if result is None:
-                whole = np.array(self._encode(self._mel([samples], MAX_MEL)))
-                again = self._generate(whole, [samples], [times[index]], full_context=True)[0]
-                decoded[index] = again or Decoded([], -9.0, 1.0, True)
-        return [result for result in decoded if result is not None]
+        for pcm in windows:
+            if len(pcm) > LONGEST_S * SAMPLE_RATE:
+                seconds = len(pcm) / SAMPLE_RATE
+                raise ValueError(f"a window of {seconds:.1f} s; at most {LONGEST_S} s")
+        names = utterances or [None] * len(windows)
+        kept = [self._take(name) for name in names]
+        transcripts = [self._heard(*each) for each in zip(windows, kept, times, strict=True)]
+        decode(self._decoder, self._vocabulary, transcripts)
+        answers = []
+        for pcm, name, utterance, transcript in zip(windows, names, kept, transcripts, strict=True):
+            utterance.tokens = transcript.tokens
+            if name is None:
+                self._give_back(utterance)
+            self._room.said.append(transcript.said)
+            answers.append(self._decoded(pcm, transcript))
+        return answers
 
-    def _mel(self, audio: list[NDArray[np.float32]], frames: int) -> NDArray[np.float32]:
-        padded = np.zeros((len(audio), frames * SAMPLE_RATE // MEL_PER_S), np.float32)
-        for row, samples in zip(padded, audio, strict=True):
-            row[: len(samples)] = samples
-        mel = np.stack([self._features(row, padding=0)[:, :frames] for row in padded])
-        return np.ascontiguousarray(mel, dtype=np.float32)
+    def forget(self, utterance: Hashable) -> None:
+        """Keep nothing of `utterance` any more."""
+        if utterance in self._kept:
+            self._give_back(self._kept.pop(utterance))
 
-    def _encode(self, mel: NDArray[np.float32]) -> Any:
-        return self._model.encode(ctranslate2.StorageView.from_array(mel))
+    def _decoded(self, pcm: Pcm, transcript: Transcript) -> Decoded:
+        ids = [token.id for token in transcript.tokens]
+        score, silent = transcript.average_log_probability, transcript.no_speech_probability
+        ran_away = len(ids) > transcript.cap or repeats(self._vocabulary.text(ids))
+        if is_silence(silent, score):
+            return Decoded([], score, silent)
+        if transcript.exact and (ran_away or score < UNSURE_LOG_PROBABILITY):
+            return self._full().decode(pcm, times=True)
+        begun = None
+        if transcript.attention is not None and ids:
+            first = len(self._vocabulary.prompt) - 1
+            begun = begun_ms(transcript.attention[first : first + len(ids) + 1])
+        probabilities = [token.probability for token in transcript.tokens]
+        words = spoken(self._vocabulary, ids, probabilities, begun)
+        return Decoded(words, score, silent, ran_away=ran_away)
 
-    def _with_tail(self, states: NDArray[np.float32]) -> NDArray[np.float32]:
-        batch, used, _ = states.shape
-        if self._whole_tail:
-            tail = np.arange(used, MAX_STATES)
-        else:
-            near = np.arange(used, min(used + SHORT_TAIL, MAX_STATES))
-            tail = np.concatenate([near, np.arange(MAX_STATES - SHORT_TAIL, MAX_STATES)])
-        silence = np.repeat(self._silence[:, tail], batch, axis=0)
-        return np.ascontiguousarray(np.concatenate([states, silence], axis=1))
-
-    def _generate(
-        self,
-        states: NDArray[np.float32],
-        audio: list[NDArray[np.float32]],
-        times: list[bool],
-        *,
-        full_context: bool,
-    ) -> list[Decoded | None]:
-        """Decode greedily; None marks an output that ran away and has a fuller context to try."""
-        view = ctranslate2.StorageView.from_array(states)
-        caps = [int(TOKENS_PER_S * len(samples) / SAMPLE_RATE) + 8 for samples in audio]
-        results = self._model.generate(
-            view,
-            [self._prompt] * len(audio),
-            beam_size=1,
-            max_length=min(448, 2 * (len(self._prompt) + max(caps))),
-            return_scores=True,
-            return_no_speech_prob=True,
+    def _heard(self, pcm: Pcm, kept: _Kept, exact: bool) -> Transcript:
+        """Bring what is kept up to the end of `pcm`, and begin a transcript of it."""
+        audio = -(-len(pcm) // SAMPLES_PER_POSITION)
+        end = audio + PADDED
+        frames = 2 * end
+        # A frame of whose window a part is still to come is computed again.
+        whole = max(len(pcm) - WINDOW // 2, 0) // HOP
+        begin = min(kept.frames, whole)
+        kept.logs[begin:frames] = self._mel.frames(pcm, begin, frames)
+        kept.frames = whole
+        first = 0 if exact else max(min(kept.positions, audio) - REDONE, 0)
+        states = self._encoder.states(scaled(kept.logs[:frames]), kept.encoded, first)
+        self._decoder.hear(states, kept.heard, first)
+        kept.positions = audio
+        said = self._room.said.pop() if self._room.said else self._decoder.memory(MAX_TOKENS)
+        transcript = Transcript(
+            kept.heard, self._with_tail(kept.heard, end), said, kept.tokens, most_tokens(pcm), exact
         )
-        decoded: list[Decoded | None] = []
-        for index, (result, cap) in enumerate(zip(results, caps, strict=True)):
-            ids = [i for i in result.sequences_ids[0] if i < self._end]
-            text = self._tokenizer.decode(ids)
-            ran_away = len(ids) > cap or _repeats(text)
-            if ran_away and not full_context:
-                decoded.append(None)
-                continue
-            ids = ids[:cap]
-            score = float(result.scores[0])
-            silent = float(result.no_speech_prob)
-            if silent > SILENCE_PROBABILITY and score < SILENCE_LOG_PROBABILITY:
-                ids = []
-            words = self._words(ids)
-            if times[index] and words:
-                words = self._timed(states[index : index + 1], audio[index], ids, words)
-            spoken = [word for word in (w[0] for w in words) if word.text]
-            decoded.append(Decoded(spoken, score, silent, full_context))
-        return decoded
+        if exact:
+            heads = len(self._decoder.alignment)
+            transcript.audible = max(audio, 1)
+            transcript.attention = np.empty((MAX_TOKENS, heads, transcript.audible), np.float32)
+        return transcript
 
-    def _words(self, ids: list[int]) -> list[tuple[SpokenWord, int]]:
-        """Words with their number of tokens. A token that begins with a space begins a word."""
-        groups: list[list[int]] = []
-        for token in ids:
-            piece = self._tokenizer.id_to_token(token) or ""
-            if not groups or piece.startswith("Ġ"):
-                groups.append([])
-            groups[-1].append(token)
-        return [(SpokenWord(self._tokenizer.decode(g).strip()), len(g)) for g in groups]
+    def _with_tail(self, heard: Memory, end: int) -> int:
+        """Put keys and values of silence behind the first `end` positions; how many there are."""
+        pieces = [(end, MAX_POSITIONS)]
+        if not self._whole_tail:
+            near = min(end + SHORT_TAIL, MAX_POSITIONS)
+            pieces = [(end, near), (max(MAX_POSITIONS - SHORT_TAIL, near), MAX_POSITIONS)]
+        for begin, stop in pieces:
+            size = stop - begin
+            heard.keys[:, :, end : end + size] = self._silence.keys[:, :, begin:stop]
+            heard.values[:, :, end : end + size] = self._silence.values[:, :, begin:stop]
+            end += size
+        return end
 
-    def _timed(
-        self,
-        states: NDArray[np.float32],
-        samples: NDArray[np.float32],
-        ids: list[int],
-        words: list[tuple[SpokenWord, int]],
-    ) -> list[tuple[SpokenWord, int]]:
-        """Word times from the cross-attention path (dynamic time warping inside CTranslate2)."""
-        view = ctranslate2.StorageView.from_array(states)
-        frames = len(samples) * MEL_PER_S // SAMPLE_RATE
-        aligned = self._model.align(view, self._start, [ids], [frames])[0]
-        first_state = np.full(len(ids) + 1, frames // 2, np.int64)
-        for token, state in reversed(aligned.alignments):
-            if token < len(first_state):
-                first_state[token] = state
-        begun_ms = np.maximum(first_state * 1000 // STATES_PER_S - ATTENTION_LAG_MS, 0)
-        probabilities = aligned.text_token_probs
-        timed: list[tuple[SpokenWord, int]] = []
-        at = 0
-        for word, count in words:
-            start, end = int(begun_ms[at]), int(begun_ms[at + count])
-            probability = float(np.mean(probabilities[at : at + count]))
-            at += count
-            timed.append(
-                (SpokenWord(word.text, start, max(start, end), round(probability, 3)), count)
-            )
-        return timed
+    def _take(self, name: Hashable) -> _Kept:
+        kept = self._kept.get(name) if name is not None else None
+        if kept is not None:
+            self._kept.move_to_end(name)
+            return kept
+        kept = self._room.kept.pop() if self._room.kept else self._new()
+        if name is not None:
+            self._kept[name] = kept
+            if len(self._kept) > MAX_KEPT:
+                self._give_back(self._kept.popitem(last=False)[1])
+        return kept
 
+    def _new(self) -> _Kept:
+        logs = np.empty((2 * MAX_POSITIONS, BANDS), np.float32)
+        return _Kept(logs, self._encoder.memory(), self._decoder.memory(MAX_POSITIONS))
 
-def _repeats(text: str) -> bool:
-    data = text.encode()
-    return len(data) > 40 and len(data) / len(zlib.compress(data)) > RUNAWAY_COMPRESSION
+    def _give_back(self, kept: _Kept) -> None:
+        kept.frames = kept.positions = 0
+        kept.tokens = ()
+        self._room.kept.append(kept)

@@ -35,6 +35,7 @@ class Window:
     end_sample: int
     voiced_end_sample: int
     pcm: Pcm
+    language: str = "en"
 
     @property
     def wants_times(self) -> bool:
@@ -64,6 +65,29 @@ class Hypothesis:
     no_speech_probability: float = 0.0
     full_context: bool = False
     failed: str | None = None
+    ran_away: bool = False
+    """These are not the words that were said: another look is needed."""
+
+
+class Refused(Exception):
+    """The recognizer takes no such call, now or ever; the message is a sentence for people.
+
+    `retry_after_s`: when there may be room; None where waiting does not help.
+    """
+
+    def __init__(self, why: str, retry_after_s: float | None) -> None:
+        super().__init__(why)
+        self.retry_after_s = retry_after_s
+
+
+class Pressure(IntEnum):
+    """What a recognizer reduces when it has too much to do."""
+
+    NONE = 0
+    STRETCHED = 1
+    """Words under way are looked at so rarely that they come noticeably late."""
+    FINALS_ONLY = 2
+    """They are not looked at any more; last words alone are decoded."""
 
 
 class Recognizer(Protocol):
@@ -73,5 +97,19 @@ class Recognizer(Protocol):
         """Ask for `window`. A newer window of the same utterance supersedes one still waiting:
         the older one's `done` is then never called, unless the older one is FINAL."""
 
+    def admit(self, session: str, language: str) -> None:
+        """Take on the calls of `session` until it is forgotten. Raises `Refused`.
+
+        Returns at once, and no other call can take the room in between.
+        """
+
     def forget(self, session: str) -> None:
-        """Drop all that waits for `session`."""
+        """Drop all that waits for `session`, and give its room to others."""
+
+    @property
+    def step_s(self) -> float:
+        """How much speech there should be between two looks at words under way; inf: no looks."""
+
+    @property
+    def pressure(self) -> Pressure:
+        """What is reduced, for want of time, for all calls."""

@@ -1,8 +1,8 @@
-"""The worker process that owns the model: reads batches from a pipe, answers with words.
+"""A worker process, which owns a model: reads batches from a pipe, answers with words.
 
 Framing, both ways: a 4-byte little-endian length, then that many bytes of JSON; a request's JSON
 names the byte length of each window's int16 PCM, which follows it. Run by the scheduler as
-``python -m engine.asr.worker FOLDER OPTIONS_JSON``.
+``python -m engine.asr.worker FOLDER OPTIONS_JSON``; options are those of `ShortContextWhisper`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import signal
 import struct
 import sys
+from dataclasses import asdict
 from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,6 +20,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from engine import memory
+from engine.frames import SAMPLE_RATE
 
 LENGTH = struct.Struct("<I")
 TRIM_EVERY = 50
@@ -43,33 +45,33 @@ def write_message(stream: BinaryIO, message: Any) -> None:
 
 
 def serve(requests: BinaryIO, answers: BinaryIO, folder: Path, options: dict[str, Any]) -> None:
-    """Load the model, say ready, then answer batches until the pipe closes."""
-    from engine.asr.whisper import ShortContextWhisper
+    """Load the model, say ready and what a window costs, then answer until the pipe closes."""
+    from engine.asr import calibration
 
-    model = ShortContextWhisper(folder, **options)
-    model.decode([np.zeros(16_000, np.int16)], [True])
-    write_message(answers, {"ready": True})
+    model, found = calibration.calibrated(folder, options)
+    # The first decode compiles what the following ones find ready.
+    model.decode([np.zeros(SAMPLE_RATE, np.int16)], [True])
+    write_message(answers, {"ready": True} | asdict(found))
     for batch in count(1):
         request = read_message(requests)
         if request is None:
             return
         windows = [np.frombuffer(requests.read(size), np.int16) for size in request["sizes"]]
-        decoded = model.decode(windows, request["times"])
-        write_message(
-            answers,
-            [
-                {
-                    "words": [
-                        [word.text, word.start_ms, word.end_ms, word.probability]
-                        for word in result.words
-                    ],
-                    "score": result.average_log_probability,
-                    "silent": result.no_speech_probability,
-                    "full": result.full_context,
-                }
-                for result in decoded
-            ],
-        )
+        decoded = model.decode(windows, request["times"], request["names"])
+        words = [
+            {
+                "words": [
+                    [word.text, word.start_ms, word.end_ms, word.probability]
+                    for word in result.words
+                ],
+                "score": result.average_log_probability,
+                "silent": result.no_speech_probability,
+                "full": result.full_context,
+                "ran_away": result.ran_away,
+            }
+            for result in decoded
+        ]
+        write_message(answers, words)
         if batch % TRIM_EVERY == 0:
             memory.give_back()
 

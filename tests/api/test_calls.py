@@ -18,7 +18,7 @@ from api.past import is_id
 from api.problems import Problem
 from api.settings import Settings
 from api.views import ConsentView, CreateSession
-from engine.asr.window import Hypothesis, Window
+from benchmarks.server import NoWords
 from engine.events import Event, Feedback, Metrics, Quantities, Scores, StateChanged, Wire
 from engine.journal import FileJournal, read
 from signaling import stack
@@ -60,20 +60,12 @@ CUE = Feedback(
 )
 
 
-class Recognizer:
-    def submit(self, window: Window, done: Callable[[Hypothesis], None]) -> None:
-        """Answers nothing."""
-
-    def forget(self, session: str) -> None:
-        """Holds nothing."""
-
-
 @asynccontextmanager
 async def running(data: Path, **settings: Any) -> AsyncIterator[Calls]:
     stack.use_loopback(True)
     writer = Writer()
     writer.start()
-    calls = Calls(Settings(data=data, **settings), Recognizer(), writer)
+    calls = Calls(Settings(data=data, **settings), NoWords(), writer)
     await calls.start()
     try:
         yield calls

@@ -11,7 +11,7 @@ import pytest
 from starlette.requests import Request
 from starlette.routing import Route
 
-from api import problems
+from api import problems, recognizer
 from api.app import SECURITY_HEADERS, create_app
 from api.settings import Settings
 from tests.api.conftest import Refused
@@ -142,7 +142,8 @@ async def failing(request: Request) -> None:
 def test_an_error_of_ours_is_a_problem_with_all_headers_and_no_inside(
     tmp_path: Path, refused: Refused
 ) -> None:
-    app = create_app(Settings(data=tmp_path), tmp_path)
+    settings = Settings(data=tmp_path)
+    app = create_app(settings, recognizer.local(settings, tmp_path))
     app.router.routes.insert(0, Route("/failing", failing))
 
     async def ask() -> httpx.Response:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.signal import resample_poly
 
-from benchmarks.align import aligned, drawn_in, fall_db, levels_dbfs
+from benchmarks.align import aligned, drawn_in, fall_db, levels_dbfs, spelling
 from signaling.publisher import load_audio
 
 
@@ -109,3 +109,15 @@ def test_words_follow_each_other(two_cities):
     pcm = pcm_of(two_cities)[: 16_000 * 5]
     words = aligned(pcm, "it was the best of times it was the worst of times")
     assert all(end <= start for (_, _, end), (_, start, _) in pairwise(words))
+
+
+@pytest.mark.parametrize(
+    ("written", "spelled"),
+    [
+        ("Printing, then — for our purpose.", "printing then for our purpose"),
+        ("the patient’s life, 'tis true", "the patient's life tis true"),
+        ('picture-books; "forty-two line"', "picture books forty two line"),
+    ],
+)
+def test_texts_are_spelled_as_the_dictionary_does(written, spelled):
+    assert spelling(written) == spelled

@@ -6,8 +6,18 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from benchmarks.align import fall_db, levels_dbfs, text_of
-from benchmarks.reading import REFERENCES, Reading, ReferenceWord, clips, joined, load, upto
+from benchmarks.align import fall_db, levels_dbfs, spelling, text_of
+from benchmarks.reading import (
+    OUTSIDE,
+    REFERENCES,
+    Reading,
+    ReferenceWord,
+    clips,
+    joined,
+    load,
+    outside,
+    upto,
+)
 from tests.benchmarks.test_align import pcm_of
 
 CLIPS = sorted(path.stem for path in REFERENCES.glob("*.json"))
@@ -89,3 +99,23 @@ def test_joined_readings_keep_each_word_over_its_sound():
     start = both.words[1].start_ms - 200
     assert not both.audio[48_000 : start * 48].any()
     assert both.audio[start * 48 : (start + 500) * 48].all()
+
+
+@pytest.mark.test_data("manifest.tsv")
+def test_outside_words_are_those_of_the_manifest_inside_the_audio(data_file, data_manifest):
+    readings = outside(data_file.parent)
+    assert set(readings) == set(json.loads(OUTSIDE.read_text()))
+    for name, reading in readings.items():
+        assert reading.text == spelling(data_manifest[name]["transcript"])
+        assert all(one.end_ms <= two.start_ms for one, two in pairwise(reading.words))
+        assert reading.words[-1].end_ms <= len(reading.audio) / 48
+        assert 1.5 <= len(reading.words) / reading.speech_s <= 5.5
+
+
+def test_outside_recordings_are_what_is_there_and_as_it_was(tmp_path):
+    assert outside(tmp_path) == {}
+    name = next(iter(json.loads(OUTSIDE.read_text())))
+    (tmp_path / name).parent.mkdir(parents=True)
+    (tmp_path / name).write_bytes(b"fLaC")
+    with pytest.raises(ValueError, match="its reference is for"):
+        outside(tmp_path)

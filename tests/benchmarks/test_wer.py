@@ -2,7 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.wer import errors_by_utterance, interval, normalised, word_error_rate
+from benchmarks.wer import (
+    difference_interval,
+    errors_by_utterance,
+    interval,
+    normalised,
+    word_error_rate,
+)
 
 
 @pytest.mark.parametrize(
@@ -101,3 +107,18 @@ def test_the_interval_of_a_single_utterance_is_a_point():
 def test_an_interval_needs_words():
     with pytest.raises(ValueError, match="no words"):
         interval([(0, 0)])
+
+
+def test_a_difference_of_two_recognizers_is_paired():
+    better = [(0, 10), (1, 10), (0, 10), (2, 10)] * 5
+    worse = [(errors + 1, words) for errors, words in better]
+    assert difference_interval(worse, better) == pytest.approx((0.1, 0.1))
+    low, high = difference_interval(better[::-1], better)
+    assert low < 0.0 < high
+
+
+def test_a_difference_needs_the_same_utterances():
+    with pytest.raises(ValueError, match="the same utterances"):
+        difference_interval([(0, 3)], [(0, 4)])
+    with pytest.raises(ValueError, match="shorter"):
+        difference_interval([(0, 3)], [])

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.asr.scheduler import Scheduler
+from engine.asr.scheduler import Model, Scheduler
 from engine.asr.window import Hypothesis, Kind, Window
 from engine.frames import SAMPLE_RATE
 from tests.engine import obedient_worker
@@ -22,12 +22,20 @@ FAKE = (sys.executable, obedient_worker.__file__)
 
 
 def window(
-    order: int, kind: Kind = Kind.REFRESH, *, utterance: int = 1, session: str = "", s: float = 1.0
+    order: int,
+    kind: Kind = Kind.REFRESH,
+    *,
+    utterance: int = 1,
+    session: str = "",
+    s: float = 1.0,
+    language: str = "en",
 ) -> Window:
     """A window of `s` seconds whose first sample is `order`; each order is another session."""
     pcm = np.zeros(int(s * SAMPLE_RATE), np.int16)
     pcm[0] = order
-    return Window(session or f"s{order}", "trainee", utterance, kind, 0, len(pcm), len(pcm), pcm)
+    end = len(pcm)
+    session = session or f"s{order}"
+    return Window(session, "trainee", utterance, kind, 0, end, end, pcm, language)
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -66,8 +74,22 @@ class Desk:
 
     @property
     def batches(self) -> list[list[int]]:
-        path = self.folder / "batches"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return self._recorded("batches")
+
+    @property
+    def requests(self) -> list[dict[str, Any]]:
+        return self._recorded("requests")
+
+    @property
+    def pid(self) -> int:
+        """The only worker's process."""
+        (pid,) = self.scheduler.pids
+        return pid
+
+    async def replaced(self, pid: int) -> int:
+        """Wait until another worker than `pid` is ready; its process."""
+        await until(lambda: self.scheduler.ready and self.scheduler.pids not in ([], [pid]))
+        return self.pid
 
     async def close(self) -> None:
         """Keep the worker busy with one window, so that others wait."""
@@ -79,10 +101,15 @@ class Desk:
     def open(self) -> None:
         (self.folder / "closed").unlink()
 
+    def _recorded(self, name: str) -> list[Any]:
+        path = self.folder / name
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
 
 @asynccontextmanager
 async def open_desk(folder: Path, **settings: Any) -> AsyncIterator[Desk]:
-    scheduler = Scheduler(folder, worker=FAKE, **settings)
+    options = settings.pop("options", {})
+    scheduler = Scheduler({"en": Model(folder, options)}, worker=FAKE, **settings)
     await scheduler.start()
     try:
         yield Desk(folder, scheduler)

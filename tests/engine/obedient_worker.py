@@ -1,8 +1,9 @@
 """A worker that does what the first sample of a window says, and keeps a record of its batches.
 
 Speaks the protocol of `engine.asr.worker`. Its folder holds `batches` (a JSON list of first samples
-per line); while a file `closed` is there, it answers nothing. Options: ``mute`` never says ready,
-``broken`` ends at once.
+per line) and `requests` (pid, names and times of each); while a file `closed` is there, it answers
+nothing. Options: ``mute`` never says ready, ``broken`` ends at once; ``batch``, ``look_s`` and
+``final_s`` are what it says of itself.
 """
 
 from __future__ import annotations
@@ -30,12 +31,23 @@ def main() -> None:
         return
     while options.get("mute"):
         time.sleep(0.01)
-    write_message(answers, {"ready": True})
+    write_message(
+        answers,
+        {
+            "ready": True,
+            "batch": options.get("batch", 4),
+            "look_s": options.get("look_s", 0.03),
+            "final_s": options.get("final_s", 0.06),
+        },
+    )
     while (request := read_message(requests)) is not None:
         windows = [np.frombuffer(requests.read(size), np.int16) for size in request["sizes"]]
         orders = [int(window[0]) for window in windows]
         with (folder / "batches").open("a") as record:
             record.write(json.dumps(orders) + "\n")
+        with (folder / "requests").open("a") as record:
+            asked = {"names": request["names"], "times": request["times"]}
+            record.write(json.dumps({"pid": os.getpid()} | asked) + "\n")
         while (folder / "closed").exists():
             time.sleep(0.002)
         if DIE in orders:
@@ -47,7 +59,13 @@ def main() -> None:
         while HANG in orders:
             time.sleep(1.0)
         words = [
-            {"words": [[str(order), 0, 10, 1.0]], "score": -0.5, "silent": 0.1, "full": False}
+            {
+                "words": [[str(order), 0, 10, 1.0]],
+                "score": -0.5,
+                "silent": 0.1,
+                "full": False,
+                "ran_away": False,
+            }
             for order in orders
         ]
         write_message(answers, words[1:] if MISCOUNT in orders else words)

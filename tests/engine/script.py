@@ -64,8 +64,8 @@ def said(seconds: float, first_s: float = FIRST_S) -> Script:
     ]
 
 
-def hears(script: Script) -> Callable[[Window], Hypothesis]:
-    """The words whose middle lies inside a window."""
+def hears(script: Script, probability: float = 0.8) -> Callable[[Window], Hypothesis]:
+    """The words whose middle lies inside a window; not sure enough to be kept at first sight."""
 
     def answer(window: Window) -> Hypothesis:
         start_ms, end_ms = ms_of(window.start_sample), ms_of(window.end_sample)
@@ -74,7 +74,7 @@ def hears(script: Script) -> Callable[[Window], Hypothesis]:
             begin, end = round(begin_s * 1000), round(end_s * 1000)
             if start_ms <= (begin + end) / 2 < end_ms:
                 times = (max(begin, start_ms) - start_ms, min(end, end_ms) - start_ms)
-                words.append(SpokenWord(text, *(times if window.wants_times else (0, 0)), 0.9))
+                words.append(SpokenWord(text, *(times if window.wants_times else (0, 0)), probability))
         return Hypothesis(window, words)
 
     return answer

@@ -1,8 +1,9 @@
-"""One worker serves every session: the most urgent first, and nobody waits for one that died."""
+"""Workers serve every session: the most urgent first, and nobody waits for one that died."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -10,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.asr.scheduler import MAX_ATTEMPTS, MAX_BATCH, MAX_WAITING, Scheduler, WorkerLost
-from engine.asr.window import Hypothesis, Kind
+from engine.asr.process import WorkerLost
+from engine.asr.scheduler import MAX_ATTEMPTS, MAX_WAITING, Model, Scheduler
+from engine.asr.window import Hypothesis, Kind, Pressure, Refused
 from tests.engine.desk import FAKE, Desk, alive, open_desk, until, window
 from tests.engine.obedient_worker import BABBLE, DIE, HANG, MISCOUNT
 
@@ -53,13 +55,14 @@ async def test_the_most_urgent_kind_goes_first(desk: Desk) -> None:
     await desk.close()
     desk.ask(
         window(23, Kind.REFRESH, s=1.0),
+        window(24, Kind.REFRESH, s=1.0),
         window(22, Kind.FIRST, s=4.0),
         window(21, Kind.SPECULATIVE, s=8.0),
         window(20, Kind.FINAL, s=12.0),
     )
     desk.open()
-    await desk.answered(4)
-    assert desk.batches[1:] == [[20], [21], [22], [23]]
+    await desk.answered(5)
+    assert desk.batches[1:] == [[20, 21, 22, 23], [24]]
 
 
 async def test_windows_of_one_kind_go_in_the_order_they_were_asked(desk: Desk) -> None:
@@ -80,34 +83,48 @@ async def test_an_utterance_asked_about_again_keeps_its_place_in_line(desk: Desk
     assert desk.orders == [22, 21]
 
 
-async def test_windows_of_like_length_share_a_batch(desk: Desk) -> None:
+@pytest.mark.parametrize("size", [1, 3])
+async def test_a_batch_has_as_many_windows_as_the_worker_asks_for_whatever_their_length(
+    tmp_path: Path, size: int
+) -> None:
+    async with open_desk(tmp_path, options={"batch": size}) as desk:
+        await desk.close()
+        desk.ask(*(window(20 + n, s=1.0 + 3 * n) for n in range(7)))
+        desk.open()
+        await desk.answered(7)
+        waited = list(range(20, 27))
+        assert desk.batches[1:] == [waited[n : n + size] for n in range(0, 7, size)]
+
+
+async def test_a_request_names_each_windows_utterance_and_whether_it_wants_times(
+    desk: Desk,
+) -> None:
     await desk.close()
-    desk.ask(*(window(20 + n, s=3.0 + n / 10) for n in range(MAX_BATCH + 1)))
-    desk.ask(window(40, s=9.0))
+    desk.ask(window(20, Kind.FINAL, session="a", utterance=3), window(21, session="b"))
     desk.open()
-    await desk.answered(MAX_BATCH + 2)
-    assert desk.batches[1:] == [list(range(20, 20 + MAX_BATCH)), [20 + MAX_BATCH], [40]]
+    await desk.answered(2)
+    asked = desk.requests[-1]
+    assert asked["names"] == ["a trainee 3", "b trainee 1"]
+    assert asked["times"] == [True, False]
 
 
 async def test_a_worker_killed_mid_decode_is_replaced_and_its_windows_answered(desk: Desk) -> None:
     await desk.close()
     desk.ask(window(20, Kind.FINAL), window(21))
-    before = desk.scheduler.pid
-    assert before is not None
+    before = desk.pid
     os.kill(before, signal.SIGKILL)
     desk.open()
     await desk.answered(2)
     assert sorted(desk.orders) == [20, 21]
-    assert desk.scheduler.pid != before
+    assert desk.pid != before
     assert desk.scheduler.statistics().restarts == 1
     assert not alive(before)
 
 
 async def test_a_worker_killed_while_idle_is_replaced_before_anyone_asks(desk: Desk) -> None:
-    before = desk.scheduler.pid
-    assert before is not None
+    before = desk.pid
     os.kill(before, signal.SIGKILL)
-    await until(lambda: desk.scheduler.ready and desk.scheduler.pid not in (before, None))
+    await desk.replaced(before)
     desk.ask(window(20))
     await desk.answered(1)
     assert desk.scheduler.statistics().restarts == 1
@@ -135,8 +152,7 @@ async def test_a_window_that_kills_the_worker_fails_alone(desk: Desk) -> None:
 
 async def test_a_worker_that_hangs_is_taken_for_dead(tmp_path: Path) -> None:
     async with open_desk(tmp_path, answer_timeout_s=0.3) as desk:
-        first = desk.scheduler.pid
-        assert first is not None
+        first = desk.pid
         desk.ask(window(HANG), window(20, s=9.0))
         await desk.answered(2)
         assert {int(a.window.pcm[0]): a.failed is None for a in desk.answers} == {
@@ -155,8 +171,7 @@ async def test_a_newer_window_replaces_one_whose_worker_died(desk: Desk) -> None
     desk.ask(window(21, session="a"))
     await until(lambda: desk.batches[-1] == [21])
     desk.ask(window(22, session="a"))
-    assert desk.scheduler.pid is not None
-    os.kill(desk.scheduler.pid, signal.SIGKILL)
+    os.kill(desk.pid, signal.SIGKILL)
     desk.open()
     await desk.answered(2)
     assert desk.orders == [20, 22]
@@ -242,8 +257,7 @@ async def test_depth_and_age_of_the_queue_can_be_read(desk: Desk) -> None:
 async def test_stopping_leaves_no_process(tmp_path: Path) -> None:
     for busy in (False, True):
         async with open_desk(tmp_path) as desk:
-            pid = desk.scheduler.pid
-            assert pid is not None
+            pid = desk.pid
             if busy:
                 await desk.close()
                 desk.ask(window(20))
@@ -254,36 +268,160 @@ async def test_stopping_leaves_no_process(tmp_path: Path) -> None:
 
 
 async def test_stopping_while_a_worker_is_being_replaced_leaves_no_process(tmp_path: Path) -> None:
-    scheduler = Scheduler(tmp_path, worker=FAKE)
+    scheduler = Scheduler({"en": Model(tmp_path)}, worker=FAKE)
     await scheduler.start()
-    first = scheduler.pid
-    assert first is not None
+    (first,) = scheduler.pids
     os.kill(first, signal.SIGKILL)
-    await until(lambda: scheduler.pid not in (first, None))
-    second = scheduler.pid
-    assert second is not None
+    await until(lambda: scheduler.pids not in ([first], []))
+    (second,) = scheduler.pids
     await scheduler.stop()
     assert not alive(second)
-    assert scheduler.pid is None
+    assert scheduler.pids == []
 
 
 async def test_a_worker_that_does_not_start_is_said_so_and_leaves_no_process(
     tmp_path: Path,
 ) -> None:
-    scheduler = Scheduler(tmp_path, {"broken": True}, worker=FAKE)
+    scheduler = Scheduler({"en": Model(tmp_path, {"broken": True})}, workers=2, worker=FAKE)
     with pytest.raises(WorkerLost, match="did not start"):
         await scheduler.start()
-    assert scheduler.pid is None
+    assert scheduler.pids == []
     assert not scheduler.ready
 
 
 async def test_a_start_that_is_given_up_leaves_no_process(tmp_path: Path) -> None:
-    scheduler = Scheduler(tmp_path, {"mute": True}, worker=FAKE)
+    scheduler = Scheduler({"en": Model(tmp_path, {"mute": True})}, worker=FAKE)
     starting = asyncio.create_task(scheduler.start())
-    await until(lambda: scheduler.pid is not None)
-    pid = scheduler.pid
-    assert pid is not None
+    await until(lambda: scheduler.pids != [])
+    (pid,) = scheduler.pids
     starting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await starting
     assert not alive(pid)
+
+
+# several workers, and languages
+
+
+async def test_calls_are_spread_over_the_workers_and_each_stays_with_its_own(
+    tmp_path: Path,
+) -> None:
+    async with open_desk(tmp_path, workers=2) as desk:
+        sessions = ["a", "b", "c", "d"]
+        for session in sessions:
+            desk.scheduler.admit(session)
+        for utterance in range(3):
+            for order, session in enumerate(sessions):
+                desk.ask(window(order, session=session, utterance=utterance))
+            await desk.answered(4 * (utterance + 1))
+        by_session: dict[str, set[int]] = {}
+        for asked in desk.requests:
+            for name in asked["names"]:
+                by_session.setdefault(name.split()[0], set()).add(asked["pid"])
+        assert all(len(pids) == 1 for pids in by_session.values())
+        homes = [pid for pids in by_session.values() for pid in pids]
+        assert {homes.count(pid) for pid in desk.scheduler.pids} == {2}
+
+
+async def test_a_worker_that_dies_keeps_no_window_of_another_worker_waiting(
+    tmp_path: Path,
+) -> None:
+    async with open_desk(tmp_path, workers=2) as desk:
+        desk.scheduler.admit("a")
+        desk.scheduler.admit("b")
+        desk.ask(window(HANG, session="a"))
+        await until(lambda: desk.batches == [[HANG]])
+        desk.ask(window(20, session="b"))
+        await desk.answered(1)
+        assert desk.orders == [20]
+
+
+async def test_another_language_gets_a_worker_when_a_call_first_needs_it(tmp_path: Path) -> None:
+    spanish = tmp_path / "es"
+    spanish.mkdir()
+    models = {"en": Model(tmp_path), "es": Model(spanish)}
+    scheduler = Scheduler(models, worker=FAKE)
+    await scheduler.start()
+    desk, other = Desk(tmp_path, scheduler), Desk(spanish, scheduler)
+    try:
+        (first,) = scheduler.pids
+        scheduler.admit("a", "en")
+        scheduler.admit("b", "es")
+        desk.ask(window(20, session="a"), window(21, session="b", language="es"))
+        await desk.answered(2)
+        assert (desk.batches, other.batches) == ([[20]], [[21]])
+        assert scheduler.pids[0] == first
+        assert len(scheduler.pids) == 2
+        scheduler.admit("c", "es")
+        desk.ask(window(22, session="c", language="es"))
+        await desk.answered(3)
+        assert len(scheduler.pids) == 2
+    finally:
+        await scheduler.stop()
+
+
+# who is let in
+
+
+async def test_a_language_that_no_model_knows_is_refused_for_good(desk: Desk) -> None:
+    with pytest.raises(Refused, match="'fr', only en") as refusal:
+        desk.scheduler.admit("a", "fr")
+    assert refusal.value.retry_after_s is None
+    assert desk.scheduler.statistics().calls == 0
+
+
+async def test_calls_are_taken_until_the_predicted_load_is_full_and_again_when_one_ends(
+    tmp_path: Path,
+) -> None:
+    """Each is expected to take 0.6 (0.4 + 0.4 x 0.25) = 0.3 of a worker; 0.75 is the most."""
+    async with open_desk(tmp_path, options={"look_s": 0.4, "final_s": 0.25}) as desk:
+        for session in "ab":
+            desk.scheduler.admit(session)
+        with pytest.raises(Refused, match="as many calls as it can") as refusal:
+            desk.scheduler.admit("c")
+        assert refusal.value.retry_after_s is not None
+        assert refusal.value.retry_after_s > 0
+        desk.scheduler.admit("a")
+        statistics = desk.scheduler.statistics()
+        assert (statistics.calls, statistics.refused) == (2, 1)
+        desk.scheduler.forget("a")
+        desk.scheduler.admit("c")
+        assert desk.scheduler.statistics().calls == 2
+
+
+async def test_a_call_that_was_never_admitted_is_recognized_all_the_same(tmp_path: Path) -> None:
+    """One that goes on after a crash must not lose its words, however full the node is."""
+    async with open_desk(tmp_path, options={"look_s": 9.0, "final_s": 9.0}) as desk:
+        with pytest.raises(Refused):
+            desk.scheduler.admit("a")
+        desk.ask(window(20, session="b"))
+        await desk.answered(1)
+        assert desk.scheduler.statistics().calls == 1
+
+
+# how often it wants to be asked
+
+
+async def test_a_fixed_step_stays_as_it_is(tmp_path: Path) -> None:
+    async with open_desk(tmp_path, step_s=0.7) as desk:
+        desk.ask(*(window(20 + n) for n in range(9)))
+        await desk.answered(9)
+        assert desk.scheduler.step_s == 0.7
+        assert desk.scheduler.pressure is Pressure.NONE
+
+
+async def test_windows_that_wait_too_long_end_all_looks_until_the_rush_is_over(
+    tmp_path: Path,
+) -> None:
+    async with open_desk(tmp_path, step_s=0.5) as desk:
+        await desk.close()
+        desk.ask(window(20))
+        await until(lambda: desk.scheduler.pressure is Pressure.FINALS_ONLY)
+        assert desk.scheduler.step_s == math.inf
+        assert desk.scheduler.statistics().pressure is Pressure.FINALS_ONLY
+        with pytest.raises(Refused):
+            desk.scheduler.admit("late")
+        desk.open()
+        await until(lambda: desk.scheduler.pressure is Pressure.NONE)
+        assert desk.scheduler.step_s == 0.5
+        desk.scheduler.admit("late")

@@ -43,6 +43,7 @@ class Tape:
         baseline: Baseline | None = None,
         *,
         volume_feedback: bool = True,
+        language: str = "en",
     ) -> None:
         self.recognizer = recognizer or Delayed(hears)
         self.events: list[Wire] = []
@@ -55,6 +56,7 @@ class Tape:
             volume_feedback,
             self.recognizer,
             1,
+            language=language,
             emit=self.events.append,
             meters=lambda t_ms, data: self.meters.append((t_ms, data)),
             record=self._record,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -10,8 +11,8 @@ import pytest
 from engine.asr.window import Hypothesis, Kind, SpokenWord, Window
 from engine.events import Degraded, SpeechEnd, SpeechStart, TranscriptFinal
 from engine.frames import FRAME_SAMPLES, SAMPLE_RATE, ms_of
-from engine.utterance import CUT_AT, LONGEST, SPECULATE, STEP_SHARE
-from tests.engine.script import WORD_S, call, hears, run, said, texts
+from engine.utterance import CUT_AT, FIRST_STEP, LONGEST, SPECULATE
+from tests.engine.script import FIRST_S, WORD_S, call, hears, run, said, texts
 from tests.engine.timeline import TRACK, Delayed
 
 
@@ -64,16 +65,42 @@ def test_a_final_is_asked_for_when_the_speculative_decode_is_late() -> None:
     assert line.utterances.finals_due == 0
 
 
-def test_partial_words_are_asked_for_every_half_second_and_less_often_in_long_utterances() -> None:
-    line = call(said(10.0))
-    run(line, 13.0)
+@pytest.mark.parametrize("step_s", [0.3, 0.5, 1.5])
+def test_partial_words_are_asked_for_whenever_a_step_more_was_said_however_long_the_utterance(
+    step_s: float,
+) -> None:
+    line = call(said(12.0), Delayed(hears(said(12.0)), step_s=step_s))
+    run(line, 15.0)
     looks = [each for each in line.recognizer.asked if not each.wants_times]
     assert looks[0].kind is Kind.FIRST
+    assert looks[0].voiced_end_sample - SAMPLE_RATE * FIRST_S < FIRST_STEP + FRAME_SAMPLES
     assert all(each.kind is Kind.REFRESH for each in looks[1:])
+    due = int(SAMPLE_RATE * step_s)
     for before, after in pairwise(looks):
-        due = max(SAMPLE_RATE // 2, (after.end_sample - after.start_sample) // STEP_SHARE)
         assert due <= after.voiced_end_sample - before.voiced_end_sample < due + 2 * FRAME_SAMPLES
-    assert len(looks) >= 14
+    assert len(looks) >= 11.5 / (step_s + 2 * FRAME_SAMPLES / SAMPLE_RATE)
+
+
+def test_a_step_that_changes_holds_from_the_next_look_on() -> None:
+    line = call(said(9.0))
+    for until_s, step_s in ((4.0, 0.3), (9.0, 1.2)):
+        line.recognizer.step_s = step_s
+        run(line, until_s)
+    asked = [each.voiced_end_sample for each in line.recognizer.asked if not each.wants_times]
+    steps = [b - a for a, b in pairwise(asked) if a > 4 * SAMPLE_RATE]
+    assert len(steps) >= 3
+    assert all(step >= 1.2 * SAMPLE_RATE for step in steps)
+
+
+def test_without_looks_the_last_words_are_asked_for_once_and_none_is_lost() -> None:
+    """No step: a recognizer that has too much to do decodes neither partial words nor guesses."""
+    script = said(2.4) + said(20.0, first_s=5.0)
+    line = call(script, Delayed(hears(script), step_s=math.inf))
+    run(line, 28.0)
+    line.recognizer.finish()
+    assert set(line.recognizer.kinds()) == {Kind.FINAL}
+    assert line.text == texts(script)
+    assert line.utterances.finals_due == 0
 
 
 def test_committed_words_never_change_and_end_as_the_final() -> None:
@@ -264,8 +291,8 @@ def test_a_failed_cut_gives_the_committed_words_and_speech_goes_on() -> None:
     missing = {word for word, _, _ in script} - {word[0] for word in words}
     assert len(line.finals) == 2
     assert len({word[0] for word in words}) == len(words)
-    # A word is committed two steps after it was said, and the steps are long by then.
-    assert len(missing) <= 2 * CUT_AT / STEP_SHARE / SAMPLE_RATE / WORD_S + 1
+    # A word is committed two looks after it was said.
+    assert len(missing) <= 2 * line.recognizer.step_s / WORD_S + 1
     assert line.utterances.finals_due == 0
 
 
@@ -321,7 +348,7 @@ def test_utterances_are_numbered_on_from_where_a_crash_left_them() -> None:
     script = said(2.0)
     line = call(script)
     line.utterances = type(line.utterances)(
-        "s", TRACK, line.ring.read, line._ask, line._emit, first_number=7
+        "s", TRACK, line.ring.read, line._ask, line._emit, lambda: 0.5, first_number=7
     )
     run(line, 5.0)
     assert [final.utterance for final in line.finals] == [7]

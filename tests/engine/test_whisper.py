@@ -13,7 +13,8 @@ import pytest
 from whisper_normalizer.english import EnglishTextNormalizer
 
 from engine.asr import weights
-from engine.asr.whisper import TOKENS_PER_S, Decoded, ShortContextWhisper
+from engine.asr.decoded import TOKENS_PER_S, Decoded
+from engine.asr.whisper import ShortContextWhisper
 from engine.frames import SAMPLE_RATE, Pcm
 from tests.analyzers.recordings import noise, read, sine
 from tests.engine.timeline import TWO_CITIES, silence
@@ -161,7 +162,9 @@ def test_a_window_that_runs_away_is_decoded_with_full_context_and_ends(
 ) -> None:
     """The same syllable again and again makes a decoder repeat itself without end."""
     window = np.tile(pieces[0][int(1.6 * SAMPLE_RATE) : int(1.9 * SAMPLE_RATE)], 30)
-    (result,) = whisper.decode([window], [False])
+    (partial,) = whisper.decode([window], [False])
+    assert partial.ran_away
+    (result,) = whisper.decode([window], [True])
     assert result.full_context
     assert len(result.words) <= TOKENS_PER_S * len(window) / SAMPLE_RATE + 8
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -14,8 +15,9 @@ from pathlib import Path
 import jiwer
 from whisper_normalizer.english import EnglishTextNormalizer
 
-from engine.asr import weights
-from engine.asr.scheduler import Scheduler
+from engine.asr import calibration, weights
+from engine.asr.process import WORKER, WorkerProcess
+from engine.asr.scheduler import Model, Scheduler
 from engine.asr.window import Hypothesis, Kind, Window
 from engine.frames import SAMPLE_RATE, Pcm
 from tests.engine.desk import alive, until
@@ -29,7 +31,7 @@ async def test_the_real_worker_survives_ctrl_c_and_its_own_death(
     normal = EnglishTextNormalizer()
     reference = normal("It was the best of times, it was the worst of times")
     speech = reading[int(0.6 * SAMPLE_RATE) : int(5.0 * SAMPLE_RATE)]
-    scheduler = Scheduler(default_model, weights.options("whisper-tiny.en"))
+    scheduler = Scheduler({"en": Model(default_model, weights.options("whisper-tiny.en"))})
     await scheduler.start()
     answers: list[Hypothesis] = []
 
@@ -40,20 +42,17 @@ async def test_the_real_worker_survives_ctrl_c_and_its_own_death(
             scheduler.submit(each, answers.append)
 
     try:
-        first = scheduler.pid
-        assert first is not None
+        (first,) = scheduler.pids
         os.kill(first, signal.SIGINT)
         ask(1)
         await until(lambda: len(answers) == 2)
-        assert scheduler.pid == first
+        assert scheduler.pids == [first]
         ask(2)
         await asyncio.sleep(0.05)
         os.kill(first, signal.SIGKILL)
         await until(lambda: len(answers) == 4)
-        await until(lambda: scheduler.ready and scheduler.pid != first)
-        second = scheduler.pid
-        assert second is not None
-        assert second != first
+        await until(lambda: scheduler.ready and scheduler.pids != [first])
+        (second,) = scheduler.pids
         assert scheduler.statistics().restarts == 1
     finally:
         await scheduler.stop()
@@ -71,16 +70,50 @@ async def test_the_real_worker_survives_ctrl_c_and_its_own_death(
     assert not alive(second)
 
 
+async def test_the_worker_says_what_a_window_costs_and_remembers_an_utterance_by_its_name(
+    default_model: Path, reading: Pcm
+) -> None:
+    """Of an utterance it has heard before it goes on from there, so a beginning that is silenced
+    afterwards is still heard; of another it knows nothing."""
+    options = weights.options("whisper-tiny.en") | {"language": "en"}
+    process = WorkerProcess([*WORKER, str(default_model), json.dumps(options)])
+    greeting = await process.start(asyncio.Event())
+
+    async def look(utterance: int, pcm: Pcm) -> str:
+        end = len(pcm)
+        window = Window("a", "trainee", utterance, Kind.REFRESH, 0, end, end, pcm)
+        (answer,) = await process.decode([window])
+        assert (answer.failed, answer.ran_away, answer.full_context) == (None, False, False)
+        assert all(word.end_ms == 0 for word in answer.words)
+        return " ".join(word.text.lower().strip(",.") for word in answer.words)
+
+    try:
+        assert greeting["batch"] in calibration.BATCHES
+        assert greeting["look_s"] > 0
+        assert greeting["final_s"] > 0
+        spoken = reading[int(0.6 * SAMPLE_RATE) : int(5.2 * SAMPLE_RATE)]
+        silenced = spoken.copy()
+        silenced[: int(1.8 * SAMPLE_RATE)] = 0
+        beginning = "it was the best of"
+        assert (await look(1, spoken)).startswith(beginning)
+        assert (await look(1, silenced)).startswith(beginning)
+        assert not (await look(2, silenced)).startswith(beginning)
+    finally:
+        await process.end()
+
+
 NODE = textwrap.dedent(
     """
     import asyncio, sys
     from pathlib import Path
-    from engine.asr.scheduler import Scheduler
+    from engine.asr import weights
+    from engine.asr.scheduler import Model, Scheduler
 
     async def main():
-        scheduler = Scheduler(Path(sys.argv[1]))
+        options = weights.options("whisper-tiny.en")
+        scheduler = Scheduler({"en": Model(Path(sys.argv[1]), options)})
         await scheduler.start()
-        print(scheduler.pid, flush=True)
+        print(*scheduler.pids, flush=True)
         await asyncio.Event().wait()
 
     asyncio.run(main())

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from engine.asr.whisper import ShortContextWhisper
-from engine.asr.window import Hypothesis, Kind, Window
+from engine.asr.window import Hypothesis, Kind, Pressure, Window
 from engine.events import TranscriptFinal, TranscriptPartial, Wire
 from engine.frames import FRAME_SAMPLES, SAMPLE_RATE, Frame, Pcm, Ring, Source, ms_of
 from engine.utterance import Utterances
@@ -57,10 +57,15 @@ class Delayed:
 
     answer: Callable[[Window], Hypothesis | None]
     delay_ms: int = 200
+    step_s: float = 0.5
+    pressure: Pressure = Pressure.NONE
     now_ms: int = 0
     asked: list[Window] = field(default_factory=list)
     _waiting: dict[int, tuple[Window, Callable[[Hypothesis], None]]] = field(default_factory=dict)
     _busy: tuple[int, Window, Callable[[Hypothesis], None]] | None = None
+
+    def admit(self, session: str, language: str) -> None:
+        """Has room for everybody."""
 
     def submit(self, window: Window, done: Callable[[Hypothesis], None]) -> None:
         self.asked.append(window)
@@ -106,7 +111,9 @@ class Line:
         self.voice = voice or VoiceActivity()
         self.ring = Ring(ring_s)
         self.events: list[tuple[int, Wire]] = []
-        self.utterances = Utterances("s", TRACK, self.ring.read, self._ask, self._emit)
+        self.utterances = Utterances(
+            "s", TRACK, self.ring.read, self._ask, self._emit, lambda: self.recognizer.step_s
+        )
 
     def push(self, frames: Iterator[Frame]) -> None:
         for frame in frames:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from benchmarks.server import NoWords
 from engine.asr.window import Hypothesis, Window
 from engine.journal import Journal, MemoryJournal
 from engine.session import Session, SessionConfig
@@ -20,7 +21,7 @@ PACKETS = stream(encode(voice(30)))
 TOKEN = "the browser's own"
 
 
-class Recognizer:
+class Recognizer(NoWords):
     """Answers nothing, ever."""
 
     def __init__(self) -> None:

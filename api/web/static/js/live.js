@@ -22,6 +22,7 @@ const REDUCED = {
   transcript: "Some words could not be written down",
   recording: "The recording has stopped; the call goes on",
   "volume feedback": "Volume tips are off",
+  words: "Live words",
   journal: "This call is no longer being written down; it goes on",
 };
 
@@ -137,6 +138,7 @@ export class Live {
     else if (type === "feedback") this.#cards.add(data);
     else if (type === "bookmark") announce(`Bookmarked at ${clock(data.atMs)}.`);
     else if (type === "session.state") console.info("The session is now", data.state, data.reason ?? "");
+    else if (type === "degraded" && data.untilMs !== null) dismiss("degraded");
     else if (type === "degraded") notify("degraded", "warn", `${REDUCED[data.what] ?? `Reduced for now: ${data.what}`}: ${data.why}.`);
     else if (type === "error") console.warn("The node could not use a message:", data.code, data.detail);
   }
