@@ -77,6 +77,7 @@ $(STAMPS)/models: engine/models.toml | $(STAMPS)/core
 
 $(STAMPS)/speech: benchmarks/speech.toml | $(STAMPS)/core
 	$(BIN)/forecourt models --catalogue benchmarks/speech.toml fetch --all
+	$(BIN)/forecourt models fetch whisper-base
 	@touch $@
 
 $(STAMPS)/browser-libraries: $(wildcard $(BROWSER_TESTS)/package-lock.json) | $(STAMPS)/test

@@ -21,6 +21,7 @@ from api.recognizer import NodeRecognizer
 from api.routes import metrics, microphone, pages, sessions, websocket, whep, whip
 from api.settings import Settings
 from engine import features, silero
+from engine.asr.correction import Corrector
 from signaling import stack
 from signaling.collector import Collector
 from signaling.recorder import Writer
@@ -52,8 +53,10 @@ def merged(routes: list[Route]) -> list[BaseRoute]:
     return result
 
 
-def create_app(settings: Settings, recognizer: NodeRecognizer) -> Starlette:
-    """The application; it starts and stops `recognizer`."""
+def create_app(
+    settings: Settings, recognizer: NodeRecognizer, corrector: Corrector | None = None
+) -> Starlette:
+    """The application; it starts and stops `recognizer`. `corrector` puts domain words right."""
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -61,7 +64,7 @@ def create_app(settings: Settings, recognizer: NodeRecognizer) -> Starlette:
         stack.use_loopback(settings.ice_loopback)
         writer = Writer()
         writer.start()
-        calls = Calls(settings, recognizer, writer)
+        calls = Calls(settings, recognizer, writer, corrector)
         app.state.recognizer, app.state.writer, app.state.calls = recognizer, writer, calls
         await asyncio.gather(asyncio.to_thread(_warm), recognizer.start())
         await calls.start()

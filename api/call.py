@@ -11,6 +11,7 @@ from importlib.metadata import version
 from typing import Any
 
 from api.views import ConsentView, CreateSession, SessionView, VolumeFeedback
+from engine.asr.correction import Corrector
 from engine.features import Baseline
 from engine.journal import Journal
 from engine.session import SessionConfig
@@ -48,7 +49,11 @@ class Call:
         self.resource = secrets.token_hex(8)
         return self.resource
 
-    def first_record(self) -> dict[str, Any]:
+    def first_record(self, corrector: Corrector | None) -> dict[str, Any]:
+        """The journal's ``session`` record; `corrector` is the node's, which works in English."""
+        versions = {"forecourt": version("forecourt"), "aiortc": version("aiortc")}
+        if corrector is not None and self.created.language == "en":
+            versions["domain"] = corrector.version
         return {
             "id": self.id,
             "created": self.created.model_dump(mode="json"),
@@ -56,7 +61,7 @@ class Call:
             "volumeFeedback": self.volume_feedback.model_dump(),
             "resumeDigest": self.digest.hex(),
             "consent": self.consent.model_dump() if self.consent else None,
-            "versions": {"forecourt": version("forecourt"), "aiortc": version("aiortc")},
+            "versions": versions,
         }
 
     def config(self) -> SessionConfig:

@@ -26,6 +26,7 @@ from api.rooms import Rooms
 from api.settings import Settings
 from api.traffic import Traffic
 from api.views import ConsentView, CreateSession, SessionView
+from engine.asr.correction import Corrector
 from engine.asr.window import Recognizer, Refused
 from engine.journal import FileJournal, Journal, MemoryJournal
 from engine.session import Session
@@ -52,7 +53,13 @@ MAX_AWAY_S = 3_600.0
 class Calls:
     """Creates, publishes, lists and recovers calls. Lives on the media loop."""
 
-    def __init__(self, settings: Settings, recognizer: Recognizer, writer: Writer) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        recognizer: Recognizer,
+        writer: Writer,
+        corrector: Corrector | None = None,
+    ) -> None:
         self._max_calls = settings.max_calls
         self.ice = IceSettings(
             settings.ice_servers,
@@ -65,7 +72,9 @@ class Calls:
         self._recognizer = recognizer
         self._opening = 0
         self._past = Past(settings.sessions)
-        self.rooms = Rooms(settings, self.ice, recognizer, writer, self._past, self._closed)
+        self.rooms = Rooms(
+            settings, self.ice, recognizer, corrector, writer, self._past, self._closed
+        )
         self._calls: dict[str, Call] = {}
         self.listeners = Listeners()
         self._tasks: set[asyncio.Task[None]] = set()

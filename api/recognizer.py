@@ -11,7 +11,7 @@ from api.settings import Settings
 from engine.asr import weights
 from engine.asr.remote import STEP_S, RemoteRecognizer
 from engine.asr.scheduler import Model, Scheduler
-from engine.asr.window import Recognizer
+from engine.asr.window import Pressure, Recognizer
 from engine.models import ModelError, catalogue
 
 log = structlog.get_logger(__name__)
@@ -21,7 +21,8 @@ class Counts(Protocol):
     """What a recognizer tells of itself at any time; totals since it began, but for the first two.
 
     `waiting` windows now, the oldest of them for `oldest_s`. `restarts`: how often it was lost
-    (its worker, its server) and has come back.
+    (its worker, its server) and has come back. `calls` admitted now; `refused` for want of room;
+    `busy` is a share of its time; for `step_s` and `pressure` see `Recognizer`.
     """
 
     @property
@@ -36,6 +37,16 @@ class Counts(Protocol):
     def decoded(self) -> int: ...
     @property
     def restarts(self) -> int: ...
+    @property
+    def calls(self) -> int: ...
+    @property
+    def refused(self) -> int: ...
+    @property
+    def busy(self) -> float: ...
+    @property
+    def step_s(self) -> float: ...
+    @property
+    def pressure(self) -> Pressure: ...
 
 
 class NodeRecognizer(Recognizer, Protocol):

@@ -11,6 +11,7 @@ from api.past import Past, Unfinished
 from api.settings import Settings
 from api.traffic import Traffic
 from api.views import ConsentView, CreateSession
+from engine.asr.correction import Corrector
 from engine.asr.window import Recognizer
 from engine.frames import FRAME_SAMPLES, sample_of
 from engine.journal import FileJournal, Journal, MemoryJournal
@@ -32,6 +33,7 @@ class Rooms:
         settings: Settings,
         ice: IceSettings,
         recognizer: Recognizer,
+        corrector: Corrector | None,
         writer: Writer,
         past: Past,
         on_closed: Callable[[Call, Room], None],
@@ -39,6 +41,7 @@ class Rooms:
         self._ice = ice
         self._receive = ReceiveSettings(settings.hold_ms / 1000, stock=settings.receive == "stock")
         self._recognizer = recognizer
+        self._corrector = corrector
         self._writer = writer
         self._past = past
         self._on_closed = on_closed
@@ -68,7 +71,14 @@ class Rooms:
             journal, recorder = await asyncio.to_thread(self._lay_out, call)
         call.journal = journal
         beginning = Beginning()
-        session = Session(call.id, call.config(), self._recognizer, journal, beginning.clock())
+        session = Session(
+            call.id,
+            call.config(),
+            self._recognizer,
+            journal,
+            beginning.clock(),
+            corrector=self._corrector,
+        )
         return self._room(call, session, beginning, recorder)
 
     def reopen(self, unfinished: Unfinished) -> Call:
@@ -101,6 +111,7 @@ class Rooms:
             next_seq=unfinished.last_seq + (1 if unfinished.is_whole else CRASH_SEQ_STEP),
             first_utterance=unfinished.last_utterance + 1,
             start_sample=sample_of(view.duration_ms) // FRAME_SAMPLES * FRAME_SAMPLES,
+            corrector=self._corrector,
         )
         session.metrics, session.feedback_count = view.metrics, view.feedback_count
         recorder = Recorder(self._writer, self._past.recording(call.id))
@@ -116,7 +127,7 @@ class Rooms:
         path.unlink(missing_ok=True)
         journal = FileJournal(path)
         try:
-            journal.append("session", **call.first_record())
+            journal.append("session", **call.first_record(self._corrector))
         except OSError:
             journal.close()
             raise

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import (
     AfterValidator,
     AnyHttpUrl,
+    BeforeValidator,
     Field,
     SecretStr,
     StringConstraints,
@@ -41,6 +42,10 @@ def _is_address(text: str) -> str:
     except ValidationError as error:
         raise ValueError(wrong) from error
     return text
+
+
+def _none_if_empty(text: object) -> object:
+    return None if text == "" else text
 
 
 class Settings(BaseSettings):
@@ -80,6 +85,11 @@ class Settings(BaseSettings):
     """Requests to it at a time: as many as it decodes side by side; more only wait there."""
     asr_timeout_s: Annotated[float, Field(ge=0.5, le=60)] = 10
     """A request that takes longer has failed; final words are then asked for again."""
+    domain: Literal["on", "off"] = "on"
+    """Whether makes, models, trims and terms of the trade that were misheard are put right in
+    English transcripts, by the list of engine/domain.toml."""
+    domain_words: Annotated[Path | None, BeforeValidator(_none_if_empty)] = None
+    """A dealership's own list of the same shape, which is added to that one and wins over it."""
     ice_loopback: bool = False
     """Offer 127.0.0.1 as the only candidate: development and tests on one machine."""
     ice_targets: Literal["public", "private", "loopback"] = "private"

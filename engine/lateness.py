@@ -9,8 +9,8 @@ LATE_MS = 2_000
 PROMPT_MS = 1_000
 WHAT = "words"
 WHY = {
-    Pressure.STRETCHED: "many people are practising, so they appear a little later",
-    Pressure.FINALS_ONLY: "many people are practising, so they appear when you pause",
+    Pressure.STRETCHED: "speech recognition is busy, so they appear a little later",
+    Pressure.FINALS_ONLY: "speech recognition is busy, so they appear when you pause",
 }
 BEHIND = "the recognizer is behind, so they appear late"
 OVER = "they appear promptly again"

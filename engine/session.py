@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from engine.asr.correction import Corrector
 from engine.asr.window import Recognizer
 from engine.clock import Anchor
 from engine.events import (
@@ -74,6 +75,7 @@ class Session:
         next_seq: int = 1,
         first_utterance: int = 1,
         start_sample: int = 0,
+        corrector: Corrector | None = None,
     ) -> None:
         self.id = session_id
         self.config = config
@@ -87,6 +89,8 @@ class Session:
         self.unwritten = 0
         """Records that the journal did not take."""
         self._recognizer = recognizer
+        # The terms are English.
+        self._corrector = corrector if config.language == "en" else None
         self._seq = next_seq - 1
         self._first_utterance = first_utterance
         self._start_sample = start_sample
@@ -126,6 +130,7 @@ class Session:
                 self._recognizer,
                 self._first_utterance,
                 language=self.config.language,
+                corrector=self._corrector,
                 emit=lambda data: self.emit(data, name),
                 meters=lambda t_ms, meters: self._meters(name, t_ms, meters),
                 record=self.record,

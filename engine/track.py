@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 
+from engine.asr.correction import Corrector
 from engine.asr.window import Hypothesis, Recognizer, Window
 from engine.events import Link, Meters, TranscriptFinal, Wire
 from engine.features import Baseline, Features, TrackAnalyzers
@@ -38,6 +39,7 @@ class Track:
         first_utterance: int,
         *,
         language: str,
+        corrector: Corrector | None = None,
         emit: Callable[[Wire], object],
         meters: Callable[[int, Meters], None],
         record: Record,
@@ -55,6 +57,7 @@ class Track:
         self._analyzers = TrackAnalyzers(baseline)
         self._coach = Coach()
         self._recognizer = recognizer
+        self._corrector = corrector
         self._utterances = Utterances(
             session,
             name,
@@ -138,6 +141,8 @@ class Track:
     def _answered(self, hypothesis: Hypothesis) -> None:
         if self._is_closed:
             return
+        if self._corrector is not None:
+            hypothesis = replace(hypothesis, words=self._corrector.correct_spoken(hypothesis.words))
         window = hypothesis.window
         self._record(
             "hypothesis",

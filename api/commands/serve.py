@@ -23,6 +23,8 @@ from api.app import create_app
 from api.settings import Settings
 from api.sockets import BoundedSocket
 from engine import memory
+from engine.asr.correction import Corrector
+from engine.asr.domain import DomainError, load
 from engine.asr.remote import RemoteError
 from engine.models import ModelError, ensure
 from signaling.websocket import MAX_FRAME_BYTES
@@ -40,12 +42,13 @@ def serve(host: str | None, port: int | None, data: Path | None) -> None:
             f"{settings.host} is not a loopback address. Until there are accounts, a node trusts "
             "whoever reaches it, so it listens on this machine only: use --host 127.0.0.1."
         )
+    corrector = _corrector(settings)
     recognizes = _recognizer(settings)
     with _lock(settings.data), _listen(settings.host, settings.port) as listener:
         address = f"http://{_shown(settings.host)}:{listener.getsockname()[1]}"
         logs.configure(settings.log_level, settings.log_json)
         memory.return_large_blocks()
-        app = create_app(settings, recognizes)
+        app = create_app(settings, recognizes, corrector)
         config = uvicorn.Config(
             app,
             loop="uvloop",
@@ -112,6 +115,18 @@ def _settings(options: dict[str, Any]) -> Settings:
         return Settings(**given)
     except (ValidationError, SettingsError) as error:
         raise click.ClickException(f"A setting cannot be used: {error}") from error
+
+
+def _corrector(settings: Settings) -> Corrector | None:
+    """What puts domain words right, its lists read and found fit; None where that is off."""
+    if settings.domain == "off":
+        return None
+    try:
+        return Corrector(load(settings.domain_words))
+    except DomainError as error:
+        raise click.ClickException(
+            f"{error} Correct the list that FORECOURT_DOMAIN_WORDS names, or unset it."
+        ) from error
 
 
 def _recognizer(settings: Settings) -> recognizer.NodeRecognizer:

@@ -91,6 +91,12 @@ def _recognizer(recognizer: NodeRecognizer) -> Iterator[Metric]:
     yield _counter("recognizer_dropped_windows", "Windows given up", statistics.dropped)
     yield _counter("recognizer_superseded_windows", "Replaced by newer", statistics.superseded)
     yield _counter("recognizer_restarts", "Lost, and back again", statistics.restarts)
+    yield _gauge("recognizer_calls", "Calls that have been admitted", statistics.calls)
+    yield _counter("recognizer_refused_calls", "Calls for which it had no room", statistics.refused)
+    yield _gauge("recognizer_busy_ratio", "Share of its workers' time, last 2 s", statistics.busy)
+    yield _gauge("recognizer_step_seconds", "Speech between two looks", statistics.step_s)
+    pressure = statistics.pressure.value
+    yield _gauge("recognizer_pressure", "1: looks are rare, 2: last words alone", pressure)
     if isinstance(recognizer, RemoteRecognizer):
         remote = recognizer.statistics()
         yield _gauge("recognizer_requests", "Requests to its server now", remote.requests)

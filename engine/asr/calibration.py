@@ -16,12 +16,12 @@ from functools import partial
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import ctranslate2
 import numpy as np
 import structlog
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from engine.asr.full_context import FullContextWhisper
 from engine.asr.load import Cost
@@ -46,10 +46,10 @@ LIBRARIES = ("ctranslate2", "numba", "numpy")
 class Calibration:
     """`compute_type` is for the full context; `batch` how many windows are decoded together."""
 
-    compute_type: str
-    batch: int
-    look_s: float
-    final_s: float
+    compute_type: Annotated[str, Field(pattern=r"^(int8|int8_float32|float32)$")]
+    batch: Annotated[int, Field(ge=1, le=64)]
+    look_s: Annotated[float, Field(gt=0, lt=60)]
+    final_s: Annotated[float, Field(gt=0, lt=60)]
 
     @property
     def cost(self) -> Cost:

@@ -81,9 +81,10 @@ Match = tuple[float, tuple[str, ...]]
 
 
 class Corrector:
-    """Corrects transcripts towards `terms`."""
+    """Corrects transcripts towards `terms`. One serves every call of a node."""
 
     def __init__(self, terms: Terms) -> None:
+        self.version = terms.version
         self._written: dict[str, tuple[str, ...]] = {}
         self._near: dict[str, list[_Target]] = defaultdict(list)
         self._anchored: dict[tuple[str, int], list[_Target]] = defaultdict(list)

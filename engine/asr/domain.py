@@ -6,6 +6,7 @@ may add one of its own. `engine.asr.correction` uses them.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tomllib
 from dataclasses import dataclass
@@ -118,6 +119,12 @@ class Terms:
     def said(self, term: str) -> tuple[str, ...]:
         """How `term` is spoken. Raises `KeyError` for a term that is not in the list."""
         return self._by_key[term.casefold()].said
+
+    @cached_property
+    def version(self) -> str:
+        """Tells lists apart: 16 hex digits of the SHA-256 of the terms and how they are spoken."""
+        lines = ["\t".join((term.term, *term.said)) for term in self.terms]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
     @cached_property
     def _by_key(self) -> dict[str, Term]:

@@ -84,7 +84,8 @@ def decode(decoder: Decoder, vocabulary: Vocabulary, transcripts: Sequence[Trans
     for transcript in transcripts:
         transcript.guesses = transcript.draft[: transcript.cap]
         transcript.behind = len(transcript.guesses)
-        transcript.pending = [*vocabulary.prompt, *(token.id for token in transcript.guesses)]
+        opening = [*_before(transcript, vocabulary), *vocabulary.prompt]
+        transcript.pending = [*opening, *(token.id for token in transcript.guesses)]
     while active := [transcript for transcript in transcripts if not transcript.is_over]:
         states = decoder.states([_rows(transcript) for transcript in active])
         wanted: list[int] = []
@@ -93,7 +94,7 @@ def decode(decoder: Decoder, vocabulary: Vocabulary, transcripts: Sequence[Trans
         for transcript in active:
             begin, end = end, end + len(transcript.pending)
             if transcript.at == 0:
-                wanted.append(begin)
+                wanted.append(begin + len(_before(transcript, vocabulary)))
             agreed = 0
             if not transcript.exact:
                 sure = end - len(transcript.guesses) - 1
@@ -110,6 +111,12 @@ def decode(decoder: Decoder, vocabulary: Vocabulary, transcripts: Sequence[Trans
                 begin += 1
             _take(transcript, agreed, logits[begin : begin + rows], vocabulary)
             begin += rows
+
+
+def _before(transcript: Transcript, vocabulary: Vocabulary) -> list[int]:
+    """Looks go without: a text in front costs them a quarter more, and the last words bring what
+    it is there for."""
+    return vocabulary.before if transcript.exact else []
 
 
 def _rows(transcript: Transcript) -> Rows:
@@ -138,6 +145,7 @@ def _take(transcript: Transcript, agreed: int, logits: Floats, vocabulary: Vocab
     guesses = transcript.guesses
     for guess in guesses[:agreed]:
         _write(transcript, guess)
+    last = agreed + len(logits) - 1
     for place, row in enumerate(logits, agreed):
         row[vocabulary.suppressed] = NEVER
         if not transcript.tokens:
@@ -151,7 +159,7 @@ def _take(transcript: Transcript, agreed: int, logits: Floats, vocabulary: Vocab
         if len(transcript.tokens) > transcript.cap:
             transcript.is_over = True
             return
-        if place == len(guesses) or guesses[place].id != token.id:
+        if place == last or guesses[place].id != token.id:
             _go_on(transcript, token, place)
             return
 

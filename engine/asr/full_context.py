@@ -41,11 +41,12 @@ class FullContextWhisper:
         states = self._model.encode(ctranslate2.StorageView.from_array(np.ascontiguousarray(mel)))
         vocabulary = self._vocabulary
         cap = most_tokens(pcm)
+        opening = [*vocabulary.before, *vocabulary.prompt]
         (result,) = self._model.generate(
             states,
-            [vocabulary.prompt],
+            [opening],
             beam_size=1,
-            max_length=min(448, 2 * (len(vocabulary.prompt) + cap)),
+            max_length=min(448, 2 * (len(opening) + cap)),
             return_scores=True,
             return_no_speech_prob=True,
         )

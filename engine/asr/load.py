@@ -2,9 +2,9 @@
 
 Work is of two kinds. Last words must be decoded; a look at words under way may be had less often.
 So the step between looks is set such that both take `TARGET` of the workers' time, between 0.3 and
-1.5 s of speech; beyond 1.0 s only when the workers are all but full. Where the longest step is still too much, there are no looks until the rush is
-over. One more call is admitted if all of them, with a step that nobody would call late, are
-expected to take less than `ROOM`.
+1.5 s of speech; beyond 1.0 s only when the workers are all but full. Where the longest step is
+still too much, there are no looks until the rush is over. One more call is admitted if all of them,
+with a step that nobody would call late, are expected to take less than `ROOM`.
 """
 
 from __future__ import annotations

@@ -84,7 +84,8 @@ class Scheduler:
         self._command = worker
         self._answer_timeout_s = answer_timeout_s
         language = next(iter(models))
-        self._workers = [self._worker(language) for _ in range(workers)]
+        self._first = [self._worker(language) for _ in range(workers)]
+        self._workers = list(self._first)
         self._home: dict[str, _Worker] = {}
         self._load: Load | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -111,7 +112,8 @@ class Scheduler:
 
     @property
     def ready(self) -> bool:
-        return all(worker.process.is_ready for worker in self._workers)
+        """Whether the workers of the first language take windows."""
+        return all(worker.process.is_ready for worker in self._first)
 
     @property
     def pids(self) -> list[int]:

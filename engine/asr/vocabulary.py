@@ -18,9 +18,13 @@ class Vocabulary:
     `start` are the tokens before the text of a transcript in `language` with times, `prompt` those
     before one without. `silent` is the token whose probability behind the first is that of no
     speech. Raises `ValueError` for a language that the model does not know.
+
+    `manner` is a text that the decoder is to take for what was said before the window, since it
+    goes on in its manner; `before` are its tokens, which stand in front of `prompt` where the last
+    words of an utterance are asked for.
     """
 
-    def __init__(self, folder: Path, language: str = "en") -> None:
+    def __init__(self, folder: Path, language: str = "en", manner: str = "") -> None:
         self._tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
         config = json.loads((folder / "config.json").read_text())
         self.start = [self._known("<|startoftranscript|>")]
@@ -30,6 +34,10 @@ class Vocabulary:
         elif language != "en":
             raise ValueError(f"this model knows English only, not {language!r}")
         self.prompt = [*self.start, self._known("<|notimestamps|>")]
+        self.before: list[int] = []
+        if manner:
+            text = self._tokenizer.encode(f" {manner}", add_special_tokens=False).ids
+            self.before = [self._known("<|startofprev|>"), *text]
         self.silent = self._known("<|nospeech|>", "<|nocaptions|>")
         self.suppressed: list[int] = config["suppress_ids"]
         self.suppressed_first: list[int] = config["suppress_ids_begin"]

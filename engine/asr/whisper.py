@@ -148,7 +148,7 @@ class ShortContextWhisper:
             return self._full().decode(pcm, times=True)
         begun = None
         if transcript.attention is not None and ids:
-            first = len(self._vocabulary.prompt) - 1
+            first = len(self._vocabulary.before) + len(self._vocabulary.prompt) - 1
             begun = begun_ms(transcript.attention[first : first + len(ids) + 1])
         probabilities = [token.probability for token in transcript.tokens]
         words = spoken(self._vocabulary, ids, probabilities, begun)

@@ -53,6 +53,27 @@ def test_a_setting_that_makes_no_sense_is_named(tmp_path: Path) -> None:
     assert "max_calls" in message
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ('model = ["CX-7"]', "model entry 1 ('CX-7'): holds a digit"),
+        ("model = [", "is not TOML"),
+        (None, "cannot be read: No such file"),
+    ],
+)
+def test_a_list_of_domain_words_that_is_wrong_is_refused(
+    words: str | None, says: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "own.toml"
+    if words is not None:
+        path.write_text(words)
+    message = serve("--data", str(tmp_path / "data"), FORECOURT_DOMAIN_WORDS=str(path))
+    assert f"{path}" in message
+    assert says in message
+    assert "FORECOURT_DOMAIN_WORDS" in message
+    assert not (tmp_path / "data").exists()
+
+
 def test_what_a_node_keeps_is_for_its_user_alone(node: Node) -> None:
     assert node.data.stat().st_mode & 0o077 == 0
     assert node.sessions.stat().st_mode & 0o077 == 0

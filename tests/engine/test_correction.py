@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import string
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -69,6 +67,7 @@ def test_a_term_is_written_as_the_list_has_it(corrector, heard, meant):
         "down, payment is due",
         "Elinor and Marianne went to Norland with Mrs. Dashwood.",
         "He found Zarathustra's kine abnormally coldhearted.",
+        "Oh, my neighbor's mom had a tumor, um, and it was only a rumor.",
     ],
 )
 def test_ordinary_words_are_left_alone(corrector, text):
@@ -76,7 +75,8 @@ def test_ordinary_words_are_left_alone(corrector, text):
 
 
 def test_a_run_does_not_reach_across_punctuation(corrector):
-    assert corrected(corrector, "see the santa fe") == "see the santa fe"
+    assert corrected(corrector, "see the Santafe") == "see the Santa Fe"
+    assert corrected(corrector, "see the Santa, Fe too") == "see the Santa, Fe too"
     assert corrected(corrector, "He said Rav. 4 of them") == "He said Rav. 4 of them"
 
 
@@ -123,8 +123,8 @@ def test_every_term_of_the_list_stays_as_it_is_written(corrector):
 
 
 def test_english_words_are_known_and_letters_are_not():
-    assert all(map(ordinary.is_word, ["dock", "focus", "sinatra", "i", "a", "42"]))
-    assert not any(map(ordinary.is_word, ["teljuride", "q", "", "#"]))
+    assert all(map(ordinary.is_word, ["dock", "focus", "sinatra", "don't", "mom", "i", "a", "42"]))
+    assert not any(map(ordinary.is_word, ["teljuride", "q", "", "#", "teljurides", "q" * 60]))
     assert ordinary.is_common("focus")
     assert not ordinary.is_common("lariat")
 
@@ -172,9 +172,3 @@ def test_any_list_makes_a_corrector_that_keeps_its_terms(names):
 def test_a_long_word_costs_no_more_than_a_short_one(corrector):
     long = ["q" * 100_000, "RAV4" + "!" * 1_000, "é" * 30]
     assert corrector.correct(long) == long
-
-
-def test_the_list_of_english_words_carries_its_licence():
-    text = gzip.decompress(Path(ordinary.WORDS).read_bytes()).decode()
-    assert text.startswith("# Words of the CMU Pronouncing Dictionary")
-    assert "Carnegie Mellon University. All rights reserved." in text

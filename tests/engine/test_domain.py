@@ -71,6 +71,15 @@ def test_a_dealerships_list_is_added_and_wins(listed):
     assert "Rav4" in {term.term for term in merged.terms}
 
 
+def test_a_version_tells_lists_apart(listed):
+    plain = load()
+    assert load().version == plain.version
+    assert len(plain.version) == 16
+    one = load(listed('make = ["BYD"]')).version
+    other = load(listed('make = [{ term = "BYD", spoken = ["bid"] }]')).version
+    assert len({plain.version, one, other}) == 3
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

@@ -10,6 +10,8 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
+from engine.asr.correction import Corrector
+from engine.asr.domain import load
 from engine.asr.window import Hypothesis, SpokenWord, Window
 from engine.clock import Anchor
 from engine.events import (
@@ -97,6 +99,22 @@ def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Journal]
         one = FileJournal(tmp_path / "journal.jsonl")
     yield one
     one.close()
+
+
+@pytest.mark.parametrize(("language", "text"), [("en", "Telluride"), ("es", "Teljuride")])
+def test_domain_words_are_put_right_in_english_alone(language: str, text: str, phrase: Pcm) -> None:
+    recognizer = Delayed(lambda window: Hypothesis(window, [SpokenWord("Teljuride", 0, 400)]))
+    config = SessionConfig("pitch", None, False, language=language)
+    corrector = Corrector(load())
+    session = Session(ID, config, recognizer, MemoryJournal(), lambda: 0.0, corrector=corrector)
+    session.add_track(TRACK)
+    events = heard(session)
+    session.enter("active")
+    say(session, recognizer, frames_of(phrase))
+    session.complete("ended")
+    finals = [event.data for event in events if event.type == "transcript.final"]
+    assert finals
+    assert {word[0] for data in finals for word in data["words"]} == {text}
 
 
 def test_events_are_numbered_from_one_without_a_gap(journal: Journal, phrase: Pcm) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engine.asr.correction import Corrector
+from engine.asr.domain import load
 from engine.asr.window import Hypothesis, SpokenWord, Window
 from engine.events import (
     Feedback,
@@ -18,6 +20,7 @@ from engine.events import (
     SpeechEnd,
     SpeechStart,
     TranscriptFinal,
+    TranscriptPartial,
     Wire,
 )
 from engine.features import Baseline
@@ -44,6 +47,7 @@ class Tape:
         *,
         volume_feedback: bool = True,
         language: str = "en",
+        corrector: Corrector | None = None,
     ) -> None:
         self.recognizer = recognizer or Delayed(hears)
         self.events: list[Wire] = []
@@ -57,6 +61,7 @@ class Tape:
             self.recognizer,
             1,
             language=language,
+            corrector=corrector,
             emit=self.events.append,
             meters=lambda t_ms, data: self.meters.append((t_ms, data)),
             record=self._record,
@@ -128,6 +133,22 @@ def test_an_answer_is_journalled_with_the_sample_at_which_it_was_applied(phrase:
         assert answer["at"] >= answer["end"] + 300 * SAMPLE_RATE // 1000
         assert [word[0] for word in answer["words"]] == WORDS
     assert all(b["at"] > a["at"] for a, b in pairwise(answers))
+
+
+def test_domain_words_are_put_right_before_anything_is_made_of_them(phrase: Pcm) -> None:
+    heard = [
+        SpokenWord(text, n * 300, n * 300 + 300, 0.9)
+        for n, text in enumerate("the Teljuride and a dock fee".split())
+    ]
+    tape = Tape(Delayed(lambda window: Hypothesis(window, heard)), corrector=Corrector(load()))
+    tape.play(frames_of(phrase))
+    wanted = "the Telluride and a doc fee"
+    assert {" ".join(w[0] for w in answer["words"]) for answer in tape.of("hypothesis")} == {wanted}
+    (final, *_) = tape.told(TranscriptFinal)
+    assert " ".join(word[0] for word in final.words) == wanted
+    shown = [f"{partial.committed} {partial.tentative}" for partial in tape.told(TranscriptPartial)]
+    assert shown
+    assert all(text.strip() == wanted for text in shown)
 
 
 def test_a_jump_in_time_ends_what_was_being_said(phrase: Pcm) -> None:
