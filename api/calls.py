@@ -321,8 +321,9 @@ class Calls:
             raise Problem(503, detail, headers=later) from error
 
     def _closed(self, call: Call, room: Room) -> None:
+        # Also where nobody ever came through: its place is another's.
+        self._recognizer.forget(call.id)
         if room.session.state == "created":
-            self._recognizer.forget(call.id)
             journal, call.journal, call.room = call.journal, None, None
             if isinstance(journal, FileJournal):
                 self._spawn(self._forget_unbegun(call, journal))

@@ -80,6 +80,7 @@ def local(settings: Settings, model: Path) -> NodeRecognizer:
     return Scheduler(
         models,
         workers=settings.asr_workers,
+        takes_all=settings.asr_admission == "off",
         step_s=None if settings.asr_step == "adaptive" else settings.asr_fixed_step_s,
     )
 

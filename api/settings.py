@@ -66,6 +66,8 @@ class Settings(BaseSettings):
     """A folder that already holds the model, instead of the cache."""
     asr_workers: Annotated[int, Field(ge=1, le=64)] = 1
     """Processes that recognize speech, each busy with up to one core."""
+    asr_admission: Literal["predicted", "off"] = "predicted"
+    """Whether calls are refused that it would not keep up with; `max_calls` always holds."""
     asr_step: Literal["adaptive", "fixed"] = "adaptive"
     """How much speech lies between two looks at words under way: 0.3 to 1.5 s, by the load."""
     asr_fixed_step_s: Annotated[float, Field(ge=0.2, le=3)] = 0.5

@@ -23,7 +23,7 @@ from engine.asr.window import SpokenWord
 
 MAX_RUN = 4
 """Words of a transcript that may become one term."""
-NAME_LIMIT = 0.20
+NAME_LIMIT = 0.16
 """How far a run may sound from a term that is not English, as a part of the term's own weight."""
 PLAIN_LIMIT = 0.10
 """From a term of English words, or for a run that is not English only as one word."""

@@ -65,6 +65,7 @@ class Transcript:
     log_probability: float = 0.0
     """The sum over the tokens and the end."""
     no_speech_probability: float = 0.0
+    """Zero for a draft that is not decoded exactly: there was speech before."""
     is_over: bool = False
     at: int = 0
     """How many tokens, the prompt's included, the decoder has taken in and need not again."""
@@ -93,7 +94,7 @@ def decode(decoder: Decoder, vocabulary: Vocabulary, transcripts: Sequence[Trans
         end = 0
         for transcript in active:
             begin, end = end, end + len(transcript.pending)
-            if transcript.at == 0:
+            if _asks_silence(transcript):
                 wanted.append(begin + len(_before(transcript, vocabulary)))
             agreed = 0
             if not transcript.exact:
@@ -106,7 +107,7 @@ def decode(decoder: Decoder, vocabulary: Vocabulary, transcripts: Sequence[Trans
         logits = decoder.logits(states[wanted])
         begin = 0
         for transcript, agreed, rows in spans:
-            if transcript.at == 0:
+            if _asks_silence(transcript):
                 transcript.no_speech_probability = _probability(logits[begin], vocabulary.silent)
                 begin += 1
             _take(transcript, agreed, logits[begin : begin + rows], vocabulary)
@@ -117,6 +118,11 @@ def _before(transcript: Transcript, vocabulary: Vocabulary) -> list[int]:
     """Looks go without: a text in front costs them a quarter more, and the last words bring what
     it is there for."""
     return vocabulary.before if transcript.exact else []
+
+
+def _asks_silence(transcript: Transcript) -> bool:
+    """Whether this pass is to tell if there is speech at all: where words were heard, there is."""
+    return transcript.at == 0 and (transcript.exact or not transcript.draft)
 
 
 def _rows(transcript: Transcript) -> Rows:

@@ -64,10 +64,10 @@ class Scheduler:
     """Implements `engine.asr.window.Recognizer` on worker processes of this machine.
 
     `models` says which model recognizes which language; the first is loaded at the start by each of
-    `workers` processes, another by a process of its own when a call first needs it. `step_s` fixes
-    the step. `worker` is the command that is given a model's folder and options and speaks the
-    protocol of `engine.asr.worker`; one that takes longer than `answer_timeout_s` over a batch is
-    taken for dead.
+    `workers` processes, another by a process of its own when a call first needs it. `takes_all`
+    refuses no call for want of room; `step_s` fixes the step. `worker` is the command that is given
+    a model's folder and options and speaks the protocol of `engine.asr.worker`; one that takes
+    longer than `answer_timeout_s` over a batch is taken for dead.
     """
 
     def __init__(
@@ -75,11 +75,13 @@ class Scheduler:
         models: Mapping[str, Model],
         *,
         workers: int = 1,
+        takes_all: bool = False,
         step_s: float | None = None,
         worker: Sequence[str] = WORKER,
         answer_timeout_s: float = ANSWER_TIMEOUT_S,
     ) -> None:
         self._models = models
+        self._takes_all = takes_all
         self._fixed_s = step_s
         self._command = worker
         self._answer_timeout_s = answer_timeout_s
@@ -153,7 +155,7 @@ class Scheduler:
         if language not in self._models:
             known = ", ".join(self._models)
             raise Refused(f"This node recognizes no speech in {language!r}, only {known}.", None)
-        if self._load is not None and not self._load.has_room():
+        if not (self._takes_all or self._load is None or self._load.has_room()):
             self._refused += 1
             raise Refused("This node recognizes as many calls as it can.", RETRY_AFTER_S)
         self._house(session, language)

@@ -6,9 +6,9 @@ and states of silence, computed once per model, are appended: a third of the CPU
 error rate.
 
 Of an utterance that is asked about again, spectrum, keys and values of all but the newest positions
-are kept, and its last words are the draft of the next: another half. What is kept is as good as
-lost when the last words are asked for: those are decoded exactly, from the audio alone. A window
-whose last words run away is decoded again with the full 30 s.
+are kept, and its last words are the draft of the next: another half. Where the last words are asked
+for, more is computed again, and every token of the draft is compared with the whole vocabulary.
+Last words that run away are decoded again with the full 30 s.
 """
 
 from __future__ import annotations
@@ -41,10 +41,12 @@ from engine.asr.vocabulary import Vocabulary
 from engine.frames import SAMPLE_RATE, Pcm
 
 LONGEST_S = 28
-PADDED = 30
+PADDED = 25
 """Positions (20 ms) of silence that are encoded behind the audio."""
-REDONE = 40
-"""Of the positions encoded before, so many are computed again with what has come behind them."""
+REDONE = 45
+REDONE_LAST = 125
+"""Of the positions encoded before, so many are computed again with what has come behind them; more
+of them where the last words are asked for."""
 SHORT_TAIL = 100
 """States of silence kept right behind those and, again, from the end of the 30 s."""
 MAX_KEPT = 32
@@ -126,11 +128,13 @@ class ShortContextWhisper:
         decode(self._decoder, self._vocabulary, transcripts)
         answers = []
         for pcm, name, utterance, transcript in zip(windows, names, kept, transcripts, strict=True):
-            utterance.tokens = transcript.tokens
+            decoded = self._decoded(pcm, transcript)
+            # What is no speech is no draft: the next look asks again whether it is.
+            utterance.tokens = transcript.tokens if decoded.words else ()
             if name is None:
                 self._give_back(utterance)
             self._room.said.append(transcript.said)
-            answers.append(self._decoded(pcm, transcript))
+            answers.append(decoded)
         return answers
 
     def forget(self, utterance: Hashable) -> None:
@@ -164,7 +168,8 @@ class ShortContextWhisper:
         begin = min(kept.frames, whole)
         kept.logs[begin:frames] = self._mel.frames(pcm, begin, frames)
         kept.frames = whole
-        first = 0 if exact else max(min(kept.positions, audio) - REDONE, 0)
+        redone = REDONE_LAST if exact else REDONE
+        first = max(min(kept.positions, audio) - redone, 0)
         states = self._encoder.states(scaled(kept.logs[:frames]), kept.encoded, first)
         self._decoder.hear(states, kept.heard, first)
         kept.positions = audio

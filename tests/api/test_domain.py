@@ -52,7 +52,7 @@ async def test_words_are_written_as_the_dealerships_own_list_has_them(
     tmp_path: Path, said: NDArray[np.int16]
 ) -> None:
     own = tmp_path / "own.toml"
-    own.write_text('model = [{ term = "TELLURIDE", spoken = ["tell you ride"] }]\n')
+    own.write_text('model = [{ term = "TELLURIDE", spoken = ["tell your ride"] }]\n')
     with running(tmp_path / "node", FORECOURT_DOMAIN_WORDS=str(own)) as node:
         publisher = Publisher(node.url, said)
         await publisher.run()

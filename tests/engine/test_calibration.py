@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import structlog.testing
 
-from engine.asr import weights
+from engine.asr import calibration, weights
 from engine.asr.calibration import BATCHES, COMPUTE_TYPES, Calibration, calibrated
 from engine.asr.whisper import ShortContextWhisper
 from engine.frames import SAMPLE_RATE, Pcm
@@ -28,15 +28,15 @@ def found(default_model: Path, folder: Path) -> tuple[dict[str, Any], Calibratio
     file = folder / "below" / "calibration.json"
     file.parent.mkdir()
     file.write_bytes(b"\x00garbage\xff")
-    _, calibration = calibrated(default_model, OPTIONS, file)
-    return json.loads(file.read_text()), calibration
+    _, best = calibrated(default_model, OPTIONS, file)
+    return json.loads(file.read_text()), best
 
 
-def is_plausible(calibration: Calibration) -> bool:
+def is_plausible(best: Calibration) -> bool:
     return (
-        calibration.compute_type in COMPUTE_TYPES
-        and calibration.batch in BATCHES
-        and 0 < calibration.look_s < calibration.final_s < 60
+        best.compute_type in COMPUTE_TYPES
+        and best.batch in BATCHES
+        and 0 < best.look_s < best.final_s < 60
     )
 
 
@@ -49,12 +49,11 @@ def works(model: ShortContextWhisper, reading: Pcm) -> bool:
 def test_a_file_that_cannot_be_read_is_found_out_again_and_written_over(
     found: tuple[dict[str, Any], Calibration],
 ) -> None:
-    kept, calibration = found
-    assert is_plausible(calibration)
+    kept, best = found
+    assert is_plausible(best)
     (entry,) = kept.values()
-    assert Calibration(**entry) == calibration
-    assert calibration.cost.look_s == calibration.look_s
-    assert calibration.cost.final_s == calibration.final_s
+    assert Calibration(**entry) == best
+    assert (best.cost.look_s, best.cost.final_s) == (best.look_s, best.final_s)
 
 
 def test_what_was_kept_is_used_and_not_found_out_again(
@@ -67,8 +66,8 @@ def test_what_was_kept_is_used_and_not_found_out_again(
     (key,) = found[0]
     file = folder / "told.json"
     file.write_text(json.dumps({key: told}))
-    model, calibration = calibrated(default_model, OPTIONS, file)
-    assert calibration == Calibration(**told)
+    model, best = calibrated(default_model, OPTIONS, file)
+    assert best == Calibration(**told)
     assert json.loads(file.read_text()) == {key: told}
     assert works(model, reading)
 
@@ -79,19 +78,17 @@ def test_what_was_kept_is_used_and_not_found_out_again(
     ids=["no batch", "no such arithmetic", "no number"],
 )
 def test_what_no_machine_can_have_been_found_to_be_is_not_used(
-    default_model: Path,
-    tmp_path: Path,
-    found: tuple[dict[str, Any], Calibration],
-    nonsense: dict[str, Any],
+    tmp_path: Path, found: tuple[dict[str, Any], Calibration], nonsense: dict[str, Any]
 ) -> None:
     """A batch of none ended the node's words, unknown arithmetic the worker's life."""
     ((key, entry),) = found[0].items()
     file = tmp_path / "calibration.json"
+    file.write_text(json.dumps({key: entry}))
+    assert calibration._known(file) == {key: found[1]}
     file.write_text(json.dumps({key: entry | nonsense}))
     with structlog.testing.capture_logs() as logs:
-        _, calibration = calibrated(default_model, OPTIONS, file)
-    assert is_plausible(calibration)
-    assert [log["event"] for log in logs] == ["asr_calibration_unreadable", "asr_calibrated"]
+        assert calibration._known(file) == {}
+    assert [log["event"] for log in logs] == ["asr_calibration_unreadable"]
 
 
 def test_a_file_that_cannot_be_written_costs_time_only(
@@ -101,8 +98,8 @@ def test_a_file_that_cannot_be_written_costs_time_only(
     file = tmp_path / "calibration.json"
     (file / "inside").mkdir(parents=True)
     with structlog.testing.capture_logs() as logs:
-        model, calibration = calibrated(default_model, OPTIONS, file)
-    assert is_plausible(calibration)
+        model, best = calibrated(default_model, OPTIONS, file)
+    assert is_plausible(best)
     assert works(model, reading)
     assert [log["event"] for log in logs] == [
         "asr_calibration_unreadable",

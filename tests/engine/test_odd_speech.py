@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import cycle, pairwise
 from pathlib import Path
 
 import jiwer
@@ -15,6 +15,7 @@ import webrtcvad
 from scipy.signal import resample_poly
 from whisper_normalizer.english import EnglishTextNormalizer
 
+from benchmarks.reading import load, narrowed
 from engine.asr.whisper import ShortContextWhisper
 from engine.events import TranscriptFinal, Wire
 from engine.frames import FRAME_SAMPLES, SAMPLE_RATE, Pcm
@@ -34,8 +35,11 @@ from tests.engine.timeline import (
 TELEPHONE = 8_000
 MOST_WRONG = 0.06
 HALF_HOUR_S = 1_800
-MOST_WRONG_AT_CUTS = 0.1
-"""The share of cuts at which a word may be missing, doubled or misheard."""
+CLAUSES = range(0, 42, 6)
+"""Words of the reading with which a clause begins: it was the …"""
+MOST_AT_SEAMS = 0.3
+"""The share of utterances between which a word may be missing or doubled. Pauses are taken out of
+this speech as with scissors, also where voice activity then finds an end."""
 normal = EnglishTextNormalizer()
 
 
@@ -227,31 +231,38 @@ def without_pauses(signal: Pcm) -> Pcm:
     return np.concatenate(dense)
 
 
+def unbroken(recording: Path, seconds: float) -> Iterator[tuple[Pcm, str]]:
+    """The reading without its pauses, again and again, each time from another clause on, so that
+    cuts come elsewhere; with its text."""
+    whole, spoken_s = load("two_cities", recording), 0.0
+    for first in cycle(CLAUSES):
+        part = whole.between(first, len(whole.words), 300)
+        dense = without_pauses(narrowed(part.audio))
+        yield dense[: len(dense) // FRAME_SAMPLES * FRAME_SAMPLES], part.text
+        spoken_s += len(dense) / SAMPLE_RATE
+        if spoken_s >= seconds:
+            return
+
+
 def resident_mb() -> float:
     status = Path("/proc/self/status").read_text()
     return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
 
-def rounds(signal: Pcm, seconds: float) -> Iterator[tuple[int, Pcm]]:
-    """(first sample, `signal`) again and again."""
-    for at in range(0, int(seconds * SAMPLE_RATE), len(signal)):
-        yield at, signal
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_half_an_hour_of_speech_without_a_pause_is_cut_by_15_s_and_no_word_is_lost_or_doubled(
-    whisper: ShortContextWhisper, reading: Pcm
+    whisper: ShortContextWhisper, two_cities: Path
 ) -> None:
     hear = whisper_answers(whisper)
     recognizer = Delayed(lambda window: hear(window) if window.wants_times else None)
     tape = Tape(recognizer)
-    dense = without_pauses(reading)
-    dense = dense[: len(dense) // FRAME_SAMPLES * FRAME_SAMPLES]
     used_mb: list[float] = []
-    for at, piece in rounds(dense, HALF_HOUR_S):
-        tape.play(piece, at)
+    said: list[str] = []
+    for piece, text in unbroken(two_cities, HALF_HOUR_S):
+        tape.play(piece, tape.track.end_sample)
         recognizer.asked.clear()
+        said.append(text)
         used_mb.append(resident_mb())
     end = tape.track.end_sample
     tape.play(silence(1.0), end)
@@ -259,22 +270,22 @@ def test_half_an_hour_of_speech_without_a_pause_is_cut_by_15_s_and_no_word_is_lo
     assert tape.track.finals_due == 0
     assert len(tape.finals) >= HALF_HOUR_S // 15
     assert all(final.end_ms - final.start_ms <= 15_000 for final in tape.finals)
-    # Each goes on where the one before it was cut: no sound lies between that nobody heard.
-    assert all(b.start_ms - a.end_ms <= 400 for a, b in pairwise(tape.finals))
+    # Each goes on where the one before it was cut; a round may begin with a breath.
+    assert all(b.start_ms - a.end_ms <= 700 for a, b in pairwise(tape.finals))
     assert used_mb[-1] - used_mb[len(used_mb) // 4] < 20, used_mb
-    assert_words(tape, len(used_mb))
+    assert_words(tape, " ".join(said))
 
 
-def assert_words(tape: Tape, said: int) -> None:
-    """That what was `said` so many times is in the finals, at their seams as well."""
+def assert_words(tape: Tape, said: str) -> None:
+    """That what was said is in the finals, at their seams as well."""
     finals = [words_of(final) for final in tape.finals]
     hypothesis = [word for words in finals for word in words]
-    output = jiwer.process_words(" ".join([normal(TWO_CITIES)] * said), " ".join(hypothesis))
+    output = jiwer.process_words(normal(said), " ".join(hypothesis))
     seams = set(np.cumsum([len(words) for words in finals[:-1]]).tolist())
     spoilt: set[int] = set()
     for chunk in output.alignments[0]:
-        if chunk.type != "equal":
+        if chunk.type in ("delete", "insert"):
             spoilt |= seams & set(range(chunk.hyp_start_idx, chunk.hyp_end_idx + 1))
-    print(f"{output.wer:.3f} wrong; {len(spoilt)} of {len(seams)} cuts")
+    print(f"{output.wer:.3f} wrong; {len(spoilt)} of {len(seams)} seams")
     assert output.wer <= 0.1
-    assert len(spoilt) <= MOST_WRONG_AT_CUTS * len(seams)
+    assert len(spoilt) <= MOST_AT_SEAMS * len(seams)

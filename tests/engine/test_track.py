@@ -138,7 +138,7 @@ def test_an_answer_is_journalled_with_the_sample_at_which_it_was_applied(phrase:
 def test_domain_words_are_put_right_before_anything_is_made_of_them(phrase: Pcm) -> None:
     heard = [
         SpokenWord(text, n * 300, n * 300 + 300, 0.9)
-        for n, text in enumerate("the Teljuride and a dock fee".split())
+        for n, text in enumerate(["the", "Teljuride", "and", "a", "dock", "fee"])
     ]
     tape = Tape(Delayed(lambda window: Hypothesis(window, heard)), corrector=Corrector(load()))
     tape.play(frames_of(phrase))
