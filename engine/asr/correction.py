@@ -227,7 +227,7 @@ def _targets(term: Term) -> Iterator[_Target]:
     those said by letters: one letter is all that tells XLT from XLE."""
     texts, words = tuple(term.term.split()), _parts(term.term)
     is_plain = all(map(ordinary.is_common, words))
-    word_sounds = tuple(sound.of(" ".join(_parts(text))) for text in texts)
+    word_sounds = tuple(_sound_of(_parts(text)) for text in texts)
     for said in term.said:
         whole = sound.of(said)
         weight = sound.weight(whole)

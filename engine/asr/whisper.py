@@ -7,8 +7,8 @@ error rate.
 
 Of an utterance that is asked about again, spectrum, keys and values of all but the newest positions
 are kept, and its last words are the draft of the next: another half. Where the last words are asked
-for, more is computed again, and every token of the draft is compared with the whole vocabulary.
-Last words that run away are decoded again with the full 30 s.
+for, all is computed again, and every token of the draft is compared with the whole vocabulary. Last
+words that run away are decoded again with the full 30 s.
 """
 
 from __future__ import annotations
@@ -44,9 +44,7 @@ LONGEST_S = 28
 PADDED = 25
 """Positions (20 ms) of silence that are encoded behind the audio."""
 REDONE = 45
-REDONE_LAST = 125
-"""Of the positions encoded before, so many are computed again with what has come behind them; more
-of them where the last words are asked for."""
+"""Of the positions encoded before, so many are computed again with what has come behind them."""
 SHORT_TAIL = 100
 """States of silence kept right behind those and, again, from the end of the 30 s."""
 MAX_KEPT = 32
@@ -168,8 +166,7 @@ class ShortContextWhisper:
         begin = min(kept.frames, whole)
         kept.logs[begin:frames] = self._mel.frames(pcm, begin, frames)
         kept.frames = whole
-        redone = REDONE_LAST if exact else REDONE
-        first = max(min(kept.positions, audio) - redone, 0)
+        first = 0 if exact else max(min(kept.positions, audio) - REDONE, 0)
         states = self._encoder.states(scaled(kept.logs[:frames]), kept.encoded, first)
         self._decoder.hear(states, kept.heard, first)
         kept.positions = audio

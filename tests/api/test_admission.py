@@ -137,9 +137,7 @@ async def test_the_same_call_twice_at_once_takes_one_place(tmp_path: Path) -> No
         assert (await client.publish(await client.create())).status_code == 201
 
 
-async def test_what_comes_to_nothing_gives_its_place_back(
-    tmp_path: Path, refused: Refused
-) -> None:
+async def test_what_comes_to_nothing_gives_its_place_back(tmp_path: Path, refused: Refused) -> None:
     """An offer that is none, and a disk that takes nothing."""
     async with node(tmp_path, HARDLY) as client:
         for _ in range(2):

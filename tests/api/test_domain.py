@@ -23,7 +23,7 @@ from signaling import stack
 from signaling.publisher import RATE, Publisher, load_audio
 from tests.node import running
 
-SAID = "The [Kia] [Telluride] [SX Prestige] has heated seats in the second row."
+SAID = "The [Toyota] [RAV4] [XLE] is the one everybody asks for."
 
 
 @pytest.fixture
@@ -39,10 +39,10 @@ def said() -> NDArray[np.int16]:
     """`SAID` and 2 s of silence."""
     (span, *_) = [
         clip
-        for clip in json.loads((FOLDER / "tuning.json").read_text())["clips"]
+        for clip in json.loads((FOLDER / "heldout.json").read_text())["clips"]
         if clip["text"] == SAID
     ]
-    audio = load_audio(FOLDER / "tuning.opus")
+    audio = load_audio(FOLDER / "heldout.opus")
     clip = audio[span["startMs"] * RATE // 1000 : span["endMs"] * RATE // 1000]
     return np.concatenate([clip, np.zeros(2 * RATE, np.int16)])
 
@@ -52,7 +52,7 @@ async def test_words_are_written_as_the_dealerships_own_list_has_them(
     tmp_path: Path, said: NDArray[np.int16]
 ) -> None:
     own = tmp_path / "own.toml"
-    own.write_text('model = [{ term = "TELLURIDE", spoken = ["tell your ride"] }]\n')
+    own.write_text('model = [{ term = "Rav4", spoken = ["rav four"] }]\n')
     with running(tmp_path / "node", FORECOURT_DOMAIN_WORDS=str(own)) as node:
         publisher = Publisher(node.url, said)
         await publisher.run()
@@ -61,7 +61,7 @@ async def test_words_are_written_as_the_dealerships_own_list_has_them(
     assert first["versions"]["domain"] == load(own).version
     finals = [item.event for item in publisher.received if item.event.type == "transcript.final"]
     words = [word[0] for event in finals for word in event.data["words"]]
-    assert "TELLURIDE" in words, words
+    assert "Rav4" in words, words
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,9 @@ def hears(script: Script, probability: float = 0.8) -> Callable[[Window], Hypoth
             begin, end = round(begin_s * 1000), round(end_s * 1000)
             if start_ms <= (begin + end) / 2 < end_ms:
                 times = (max(begin, start_ms) - start_ms, min(end, end_ms) - start_ms)
-                words.append(SpokenWord(text, *(times if window.wants_times else (0, 0)), probability))
+                words.append(
+                    SpokenWord(text, *(times if window.wants_times else (0, 0)), probability)
+                )
         return Hypothesis(window, words)
 
     return answer

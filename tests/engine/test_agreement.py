@@ -107,7 +107,9 @@ def test_words_that_have_stood_long_enough_are_committed_and_the_last_one_later(
 
 
 @given(WORDS, st.integers(1, 8))
-def test_it_is_the_time_that_counts_not_how_often_it_was_heard(words: list[str], looks: int) -> None:
+def test_it_is_the_time_that_counts_not_how_often_it_was_heard(
+    words: list[str], looks: int
+) -> None:
     """Two looks that are 0.3 s apart make the same mistakes."""
     quick = heard(*[words] * (looks + 1), every_ms=(STABLE_MS - 1) // looks)
     assert quick.committed == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -82,7 +84,7 @@ def test_tokens_are_found_where_all_heads_listened(
     edges = np.cumsum([0, *lengths])
     random = np.random.default_rng(seed)
     attention = random.uniform(0, 0.01, (len(lengths), heads, edges[-1])).astype(np.float32)
-    for token, (begin, end) in enumerate(zip(edges, edges[1:], strict=False)):
+    for token, (begin, end) in enumerate(pairwise(edges)):
         attention[token, :, begin:end] += random.uniform(0.5, 1.0, (heads, 1)).astype(np.float32)
     first = begun_ms(attention) // MS_PER_POSITION
     assert np.abs(first - edges[:-1]).max() <= 2

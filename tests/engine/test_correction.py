@@ -134,13 +134,23 @@ words = st.lists(
         st.text(max_size=2 * LONGEST_WORD),
         st.text(alphabet=string.ascii_letters + string.digits + " -'’.,&", max_size=12),
         st.sampled_from(["dock", "fee", "Teljuride", "CRV", "F150X", "LT", "the", "silver", "’s"]),
+        st.sampled_from(sorted({word for term in load().terms for word in term.term.split()})),
     ),
     max_size=12,
 )
 
 
+def test_every_word_of_a_term_stands_beside_others_without_a_fault(corrector):
+    for term in load().terms:
+        for word in term.term.split():
+            for other in ("trucks", "two", "15", "the"):
+                corrector.correct([word, other])
+                corrector.correct([other, word, other])
+
+
 @given(words)
 def test_any_words_are_corrected_without_a_fault(corrector, words):
+    """A word beside "Ram" of "Ram 1500" was compared with digits, which have no sound."""
     before = list(words)
     replacements = corrector.replacements(words)
     assert words == before

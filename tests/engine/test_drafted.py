@@ -128,7 +128,9 @@ def test_the_text_of_an_exact_decode_is_that_of_ctranslate2s_greedy_search(
 def drafts(draw: st.DrawFn) -> list[tuple[str, int, int]]:
     """Edits of the right text: (what, where in a thousand, a token)."""
     what = st.sampled_from(["drop", "change", "insert", "cut", "repeat"])
-    return draw(st.lists(st.tuples(what, st.integers(0, 999), st.integers(0, ENGLISH - 1)), max_size=6))
+    return draw(
+        st.lists(st.tuples(what, st.integers(0, 999), st.integers(0, ENGLISH - 1)), max_size=6)
+    )
 
 
 def edited(right: Sequence[Token], edits: list[tuple[str, int, int]]) -> list[Token]:

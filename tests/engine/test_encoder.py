@@ -1,4 +1,4 @@
-"""States are those of CTranslate2, and the same whether they are computed at once or gone on with."""
+"""States are those of CTranslate2, and the same whether computed at once or gone on with."""
 
 from __future__ import annotations
 

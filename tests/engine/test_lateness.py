@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,7 +64,7 @@ def test_no_two_events_in_a_row_say_the_same_and_each_trouble_ends_once(
 ) -> None:
     events = [event for event in told([*steps, (Pressure.NONE, 0)]) if event is not None]
     reasons = [event.why for event in events]
-    assert all(a != b for a, b in zip(reasons, reasons[1:], strict=False))
+    assert all(a != b for a, b in pairwise(reasons))
     assert not reasons or (reasons[-1] == OVER and reasons[0] != OVER)
     assert [event.until_ms is not None for event in events] == [why == OVER for why in reasons]
 

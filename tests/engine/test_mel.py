@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from faster_whisper.feature_extractor import FeatureExtractor
@@ -58,7 +60,7 @@ def test_spans_in_a_row_equal_at_once(
     mel: LogMel, spoken: Pcm, at_once: Floats, cuts: list[int]
 ) -> None:
     edges = [0, *sorted(set(cuts)), FRAMES]
-    spans = [mel.frames(spoken, a, b) for a, b in zip(edges, edges[1:], strict=False)]
+    spans = [mel.frames(spoken, a, b) for a, b in pairwise(edges)]
     assert np.abs(np.concatenate(spans) - at_once).max() <= 1e-4
 
 

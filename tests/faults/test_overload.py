@@ -34,7 +34,7 @@ SHARE = 0.25
 """The recognizer runs on a core a fourth as fast: fewer calls are too many, the test is short."""
 FEW = 6
 OVERLOAD = 3
-TALK_S = 12.0
+TALK_S = 16.0
 PATIENCE_S = 120.0
 MOST_WRONG = 0.15
 GROWTH_MB = 900
