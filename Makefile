@@ -7,6 +7,8 @@ SHELL := /bin/bash
 
 VENV := .venv
 BIN := $(VENV)/bin
+# Linear algebra of one test must not spin on the cores of another.
+ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 STAMPS := $(VENV)/.stamps
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 APT_PACKAGES := chromium firefox-esr fonts-dejavu-core coturn
@@ -32,10 +34,10 @@ demo: setup-core ## A coached call in the terminal, then the browser app: make d
 	$(BIN)/forecourt demo $(ARGS)
 
 test: setup ## Tests, Chromium and Firefox included: make test ARGS="tests/engine -k vad"
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(ONE_THREAD) $(BIN)/python -m pytest -m "not slow" $(ARGS)
 
 test-slow: setup ## The rest: bad networks, TURN, WebSocket, other clients, nodes that stop
-	$(BIN)/python -m pytest -m slow $(ARGS)
+	$(ONE_THREAD) $(BIN)/python -m pytest -m slow $(ARGS)
 
 check: setup ## ruff, mypy, import-linter
 	$(BIN)/ruff check .
