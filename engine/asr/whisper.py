@@ -42,8 +42,8 @@ from engine.frames import SAMPLE_RATE, Pcm
 
 LONGEST_S = 28
 PADDED = 30
-"""Positions (20 ms) of silence that are encoded behind the audio. With 25 twice as many words are lost
-or doubled where unbroken speech is cut (20 of 52 cuts against 11 of 58)."""
+"""Positions (20 ms) of silence that are encoded behind the audio. With 25, twice as many cuts of
+unbroken speech lose or double a word (20 of 52 against 11 of 58)."""
 REDONE = 45
 """Of the positions encoded before, so many are computed again with what has come behind them."""
 SHORT_TAIL = 100
