@@ -301,8 +301,11 @@ class Calls:
         self._opening += 1
         try:
             return await self.rooms.open(call)
-        except OSError as error:
+        except BaseException as error:
+            # Also where the client hangs up meanwhile: its place is another's.
             self._recognizer.forget(call.id)
+            if not isinstance(error, OSError):
+                raise
             log.error("disk_failed", session=call.id, error=repr(error))
             detail = "This node's disk takes no recording now. Try again in half a minute."
             later = {"Retry-After": str(RETRY_AFTER_S)}

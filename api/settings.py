@@ -26,6 +26,13 @@ def default_data_dir() -> Path:
     return Path(base) / "forecourt"
 
 
+def default_workers() -> int:
+    """One for each core that this process may use, at most 4."""
+    import os
+
+    return min(len(os.sched_getaffinity(0)), 4)
+
+
 _HOST = r"[A-Za-z0-9.-]+(:\d{1,5})?"
 StunUrl = Annotated[str, StringConstraints(pattern=rf"^stun:{_HOST}$")]
 TurnUrl = Annotated[str, StringConstraints(pattern=rf"^turns?:{_HOST}(\?transport=(udp|tcp))?$")]
@@ -64,8 +71,9 @@ class Settings(BaseSettings):
     """Name of a recognizer in engine/models.toml."""
     model_path: Path | None = None
     """A folder that already holds the model, instead of the cache."""
-    asr_workers: Annotated[int, Field(ge=1, le=64)] = 1
-    """Processes that recognize speech, each busy with up to one core."""
+    asr_workers: Annotated[int, Field(ge=1, le=64)] = Field(default_factory=default_workers)
+    """Processes that recognize speech, each busy with up to one core and 0.3 GB; by default as many
+    as there are cores, at most 4. They give way to the media process wherever it wants a core."""
     asr_admission: Literal["predicted", "off"] = "predicted"
     """Whether calls are refused that it would not keep up with; `max_calls` always holds."""
     asr_step: Literal["adaptive", "fixed"] = "adaptive"

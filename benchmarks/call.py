@@ -51,8 +51,8 @@ def run(quick: bool) -> Report:
 
 
 async def _call(node: NodeProcess, reading: Reading) -> _Run:
-    worker = cpu.recognizer_of(node.pid)
-    asr_s, node_s = cpu.used_s(worker), cpu.used_s(node.pid)
+    workers = cpu.recognizers_of(node.pid)
+    asr_s, node_s = sum(map(cpu.used_s, workers)), cpu.used_s(node.pid)
     publisher = Publisher(node.url, reading.audio)
     await publisher.run()
     events = [(item.at_s, item.event.type, item.event.data) for item in publisher.received]
@@ -60,7 +60,7 @@ async def _call(node: NodeProcess, reading: Reading) -> _Run:
     return _Run(
         latency.score(reading.words, publisher.sent_at, seen),
         latency.final_text(seen),
-        cpu.used_s(worker) - asr_s,
+        sum(map(cpu.used_s, workers)) - asr_s,
         cpu.used_s(node.pid) - node_s,
         [item.event.data["code"] for item in publisher.received if item.event.type == "feedback"],
     )

@@ -51,12 +51,7 @@ def tree_s(pid: int) -> float:
     return sum(ticks[one] for one in tree) / _TICKS
 
 
-def recognizer_of(node_pid: int) -> int:
-    """The first of `recognizers_of`."""
-    return recognizers_of(node_pid)[0]
-
-
-def keep_on(pid: int, core: int) -> None:
-    """Process `pid`, all threads it has and will have, stays on `core`."""
+def keep_on(pid: int, *cores: int) -> None:
+    """Process `pid`, all threads it has and will have, stays on `cores`."""
     for task in Path(f"/proc/{pid}/task").iterdir():
-        os.sched_setaffinity(int(task.name), {core})
+        os.sched_setaffinity(int(task.name), cores)

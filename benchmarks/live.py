@@ -4,8 +4,9 @@ The calls (`benchmarks.conversation`) are said by light clients in a process of 
 packets encoded beforehand. Word latencies are `benchmarks.latency`'s, call by call. CPU is the
 recognizer's worker processes', user and system, per second that words take by the reference, over
 all calls. `mean_step_ms` is the audio between the ends of successive windows of an utterance that
-were answered, its last words left out (from the journals). With two cores the recognizer has one,
-node and clients the other; with more, the clients have one of their own.
+were answered, its last words left out (from the journals). With two cores node and clients have
+one, and the recognizer, which gives way to them, both; with more, the clients have one to
+themselves.
 
 Latencies, CPU and step are medians over the runs; words, errors and `degraded` events are summed.
 """
@@ -58,7 +59,7 @@ FRAME_S = FRAME / RATE
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The core of each process; recognizer workers take turns on `recognizers`."""
+    """The cores of each process."""
 
     node: int
     clients: int
@@ -68,18 +69,18 @@ class Places:
     def of(cls, allowed: Sequence[int]) -> Places:
         """How `allowed` cores are shared out."""
         if len(allowed) < 3:
-            return cls(allowed[0], allowed[0], (allowed[-1],))
-        return cls(allowed[0], allowed[-1], tuple(allowed[1:-1]))
+            return cls(allowed[0], allowed[0], tuple(allowed))
+        return cls(allowed[0], allowed[-1], tuple(allowed[:-1]))
 
     def __str__(self) -> str:
-        if self.clients == self.node == self.recognizers[0]:
+        if self.recognizers == (self.node,):
             return f"all on core {self.node}"
         shared = f"node on core {self.node}"
         if self.clients == self.node:
             shared = f"node and clients on core {self.node}"
         else:
             shared += f", clients on core {self.clients}"
-        return f"{shared}, recognizer on core {', '.join(map(str, self.recognizers))}"
+        return f"{shared}, recognizer on {', '.join(map(str, self.recognizers))}"
 
 
 @dataclass(slots=True)
@@ -144,8 +145,8 @@ async def _runs(said: Sequence[list[Conversation]], places: Places, step: str | 
         try:
             workers = cpu.recognizers_of(node.pid)
             cpu.keep_on(node.pid, places.node)
-            for number, worker in enumerate(workers):
-                cpu.keep_on(worker, places.recognizers[number % len(places.recognizers)])
+            for worker in workers:
+                cpu.keep_on(worker, *places.recognizers)
             packets.mkdir()
             client = Child.module("benchmarks.talkers", places.clients, node.url, str(packets))
             async with client as talkers:

@@ -17,8 +17,17 @@ class Vitals:
     descriptors: int
 
 
-def of(pid: int) -> Vitals:
-    """Of process `pid`. Raises `FileNotFoundError` when it is gone."""
+def of(*pids: int) -> Vitals:
+    """Of processes `pids` together. Raises `FileNotFoundError` when one is gone."""
+    each = [_of(pid) for pid in pids]
+    return Vitals(
+        sum(one.rss_mb for one in each),
+        sum(one.threads for one in each),
+        sum(one.descriptors for one in each),
+    )
+
+
+def _of(pid: int) -> Vitals:
     process = Path(f"/proc/{pid}")
     status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
     return Vitals(

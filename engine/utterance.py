@@ -261,13 +261,16 @@ class Utterances:
         window = hypothesis.window
         is_whole = window.kind is Kind.SPECULATIVE
         if utterance.agreement.push(hypothesis.words, ms_of(window.end_sample), is_whole=is_whole):
-            self._emit(
-                TranscriptPartial(
-                    utterance=utterance.number,
-                    committed=" ".join(utterance.agreement.committed),
-                    tentative=" ".join(utterance.agreement.tentative),
-                )
+            self._tell(utterance)
+
+    def _tell(self, utterance: _Utterance) -> None:
+        self._emit(
+            TranscriptPartial(
+                utterance=utterance.number,
+                committed=" ".join(utterance.agreement.committed),
+                tentative=" ".join(utterance.agreement.tentative),
             )
+        )
 
     def _finish(self, utterance: _Utterance, hypothesis: Hypothesis) -> None:
         del self._open[utterance.number]
@@ -320,6 +323,8 @@ class Utterances:
         rest.asked_end = cut_sample
         rest.agreement = behind
         if ended_at is None:
+            if behind.committed:
+                self._tell(rest)
             return
         assert utterance.audio is not None
         self._current = current

@@ -12,7 +12,8 @@ from signaling.speaker import Speaker
 
 log = structlog.get_logger(__name__)
 
-FINALS_WITHIN_S = 1.0
+FINALS_WITHIN_S = 4.0
+"""Mostly they take 0.2 s; behind a recognizer's worker that has to be started again, 2 s more."""
 RECORDED_WITHIN_S = 2.0
 """How long `completed` waits for the recording to be whole on disk."""
 

@@ -59,7 +59,9 @@ class Node:
             self._process = subprocess.Popen(
                 serve_command("--port", str(self.port), "--data", str(self.data)),
                 cwd=ROOT,
-                env=os.environ | {"FORECOURT_ICE_LOOPBACK": "1"} | self._environment,
+                env=os.environ
+                | {"FORECOURT_ICE_LOOPBACK": "1", "FORECOURT_ASR_WORKERS": "1"}
+                | self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

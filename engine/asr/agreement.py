@@ -34,8 +34,9 @@ def normalised(word: str) -> str:
 def prefix_length(committed: Sequence[str], hypothesis: Sequence[str]) -> int:
     """How many words of `hypothesis` stand for `committed` (both normalised).
 
-    The prefix of `hypothesis` with the least edit distance to `committed`; of equals, the one
-    nearest to it in length. A hypothesis that drops or splits an earlier word still lines up.
+    The prefix of `hypothesis` with the least edit distance to `committed`; of equals, one that ends
+    with the same word, then the one nearest to it in length. A hypothesis that drops or splits an
+    earlier word still lines up.
     """
     row = list(range(len(hypothesis) + 1))
     for i, word in enumerate(committed, 1):
@@ -45,7 +46,8 @@ def prefix_length(committed: Sequence[str], hypothesis: Sequence[str]) -> int:
             diagonal = row[j]
             row[j] = min(substituted, row[j] + 1, row[j - 1] + 1)
     size = len(committed)
-    return min(range(len(row)), key=lambda j: (row[j], abs(j - size)))
+    ends = [j > 0 and committed[-1:] == [hypothesis[j - 1]] for j in range(len(row))]
+    return min(range(len(row)), key=lambda j: (row[j], not ends[j], abs(j - size)))
 
 
 class Agreement:

@@ -33,6 +33,8 @@ TAKE_UP = 6
 PROPOSED = 7
 """Tokens of the draft in a pass once it has been left: with the one that is sure, two blocks of
 four rows."""
+MOST_RIVALS = 64
+"""Behind noise nearly all of the vocabulary is near."""
 NEVER = -1e9
 
 
@@ -191,6 +193,8 @@ def _go_on(transcript: Transcript, token: Token, place: int) -> None:
 def _likeliest(row: Floats) -> Token:
     best = int(row.argmax())
     rivals = np.flatnonzero(row > row[best] - NEAR)
+    if len(rivals) > MOST_RIVALS:
+        rivals = rivals[np.argpartition(row[rivals], -MOST_RIVALS)[-MOST_RIVALS:]]
     return Token(best, _probability(row, best), rivals)
 
 

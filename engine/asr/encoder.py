@@ -17,6 +17,8 @@ from engine.asr.kernels import Floats, Norm, gelu, normalised, softmax
 
 POSITIONS_PER_S = 50
 MAX_POSITIONS = 1500
+ROWS = 256
+"""Queries at a time: the weights of all 1500 would be 54 MB of fresh memory in every layer."""
 
 Tensors = dict[str, NDArray[Any]]
 
@@ -61,9 +63,12 @@ def by_head(x: Floats, heads: int) -> Floats:
 
 def attended(queries: Floats, keys: Floats, values: Floats) -> Floats:
     """Attention of (heads, rows, head) over (heads, positions, head): (rows, width)."""
-    weights = softmax(queries @ keys.transpose(0, 2, 1))
-    mixed: Floats = (weights @ values).transpose(1, 0, 2)
-    return mixed.reshape(len(mixed), -1)
+    heads, rows, head = queries.shape
+    mixed = np.empty((rows, heads, head), np.float32)
+    for first in range(0, rows, ROWS):
+        weights = softmax(queries[:, first : first + ROWS] @ keys.transpose(0, 2, 1))
+        mixed[first : first + ROWS] = (weights @ values).transpose(1, 0, 2)
+    return mixed.reshape(rows, -1)
 
 
 class _Layer(NamedTuple):

@@ -7,16 +7,17 @@ bands of a 25 ms Hann window every 10 ms. Frame i is centred on sample 160 i.
 from __future__ import annotations
 
 import numpy as np
-from faster_whisper.feature_extractor import FeatureExtractor
 
 from engine.asr.kernels import Floats
-from engine.frames import Pcm
+from engine.frames import SAMPLE_RATE, Pcm
 
 HOP = 160
 PER_S = 100
 BANDS = 80
 WINDOW = 400
 _HALF = WINDOW // 2
+_LINEAR_HZ, _LINEAR_MELS = 1_000.0, 15.0
+_LOG_STEP = np.log(6.4) / 27.0
 RANGE = 8.0
 """What lies further below the loudest band than this, in powers of ten, is lifted to there."""
 
@@ -26,8 +27,7 @@ class LogMel:
 
     def __init__(self) -> None:
         self._window = np.hanning(WINDOW + 1)[:-1].astype(np.float32)
-        bands = np.asarray(FeatureExtractor(feature_size=BANDS).mel_filters, np.float32)
-        self._bands = np.ascontiguousarray(bands.T)
+        self._bands = _bands()
 
     def frames(self, pcm: Pcm, first: int, last: int) -> Floats:
         """log10 of the band powers of frames `first` to before `last`: (frames, 80).
@@ -48,6 +48,24 @@ class LogMel:
         power = np.square(spectrum.real) + np.square(spectrum.imag)
         logs: Floats = np.log10(np.maximum(power.astype(np.float32) @ self._bands, 1e-10))
         return logs
+
+
+def _bands() -> Floats:
+    """Weights (201 bins, 80 bands): triangles of equal area, evenly spaced in Slaney's mel, which
+    is linear below 1 kHz and logarithmic above (Auditory Toolbox, 1998)."""
+    bins_hz = np.arange(_HALF + 1) * SAMPLE_RATE / WINDOW
+    top = _LINEAR_MELS + np.log(SAMPLE_RATE / 2 / _LINEAR_HZ) / _LOG_STEP
+    mels = np.linspace(0.0, top, BANDS + 2)
+    edges_hz = np.where(
+        mels < _LINEAR_MELS,
+        mels * _LINEAR_HZ / _LINEAR_MELS,
+        _LINEAR_HZ * np.exp(_LOG_STEP * (mels - _LINEAR_MELS)),
+    )
+    low, middle, high = edges_hz[:-2], edges_hz[1:-1], edges_hz[2:]
+    rising = (bins_hz[:, None] - low) / (middle - low)
+    falling = (high - bins_hz[:, None]) / (high - middle)
+    triangles = np.maximum(np.minimum(rising, falling), 0.0) * 2.0 / (high - low)
+    return np.ascontiguousarray(triangles, np.float32)
 
 
 def scaled(logs: Floats) -> Floats:

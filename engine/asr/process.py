@@ -39,6 +39,7 @@ class WorkerProcess:
         self._command = command
         self._process: asyncio.subprocess.Process | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._over: set[str] = set()
         self.is_ready = False
 
     @property
@@ -74,6 +75,11 @@ class WorkerProcess:
         log.info("asr_worker_ready", pid=process.pid)
         return greeting
 
+    def forget(self, session: str) -> None:
+        """Nothing of `session` will be asked any more; the worker is told with the next windows."""
+        if self.is_running:
+            self._over.add(session)
+
     async def decode(self, windows: Sequence[Window]) -> list[Hypothesis]:
         """The answers, in order. Raises `WorkerLost`."""
         process = self._process
@@ -83,9 +89,11 @@ class WorkerProcess:
         request = {
             "sizes": [len(data) for data in audio],
             "times": [window.wants_times for window in windows],
-            "names": [f"{w.session} {w.track} {w.utterance}" for w in windows],
+            "names": [(w.session, w.track, w.utterance) for w in windows],
+            "over": sorted(self._over),
         }
         body = json.dumps(request).encode()
+        self._over.clear()
         process.stdin.write(LENGTH.pack(len(body)) + body)
         for data in audio:
             process.stdin.write(data)
@@ -109,6 +117,7 @@ class WorkerProcess:
     async def end(self) -> None:
         """Kill it and collect it. Cancelled before that, it can be called again."""
         self.is_ready = False
+        self._over.clear()
         process = self._process
         if process is None:
             return

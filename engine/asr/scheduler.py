@@ -23,7 +23,7 @@ import structlog
 from engine.asr.line import Done, Line, Ticket
 from engine.asr.load import Cost, Load
 from engine.asr.process import WORKER, WorkerLost, WorkerProcess
-from engine.asr.window import Hypothesis, Pressure, Refused, Window
+from engine.asr.window import Hypothesis, Kind, Pressure, Refused, Window
 
 log = structlog.get_logger(__name__)
 
@@ -96,13 +96,13 @@ class Scheduler:
     async def start(self) -> None:
         """Start the workers and wait until they have loaded their model. Raises `WorkerLost`."""
         try:
-            costs = [await worker.start() for worker in self._workers]
+            # What the first finds out about this machine, the others read.
+            cost = await self._first[0].start()
+            await asyncio.gather(*(worker.start() for worker in self._first[1:]))
         except BaseException:
             await self.stop()
             raise
-        self._load = Load(
-            costs[0], time.monotonic, workers=len(self._workers), fixed_s=self._fixed_s
-        )
+        self._load = Load(cost, time.monotonic, workers=len(self._workers), fixed_s=self._fixed_s)
         self._watch = asyncio.create_task(self._watch_load(), name="asr-load")
 
     async def stop(self) -> None:
@@ -162,7 +162,13 @@ class Scheduler:
 
     def submit(self, window: Window, done: Done) -> None:
         """See `Recognizer.submit`. A session that was never admitted is taken in as it is: a call
-        that goes on after a crash must not lose its words."""
+        that goes on after a crash must not lose its words, unless in a language not offered now."""
+        if window.language not in self._models:
+            if window.kind is Kind.FINAL:
+                why = f"this node does not recognize speech in {window.language!r} any more"
+                failed = Hypothesis(window, failed=why)
+                asyncio.get_running_loop().call_soon(done, failed)
+            return
         worker = self._home.get(window.session) or self._house(window.session, window.language)
         worker.submit(window, done)
 
@@ -171,6 +177,7 @@ class Scheduler:
         worker = self._home.pop(session, None)
         if worker is not None:
             worker.line.forget(session)
+            worker.process.forget(session)
             self._count()
 
     def _house(self, session: str, language: str) -> _Worker:
@@ -189,7 +196,7 @@ class Scheduler:
             self._load.count(len(self._home))
 
     def _worker(self, language: str) -> _Worker:
-        model = self._models.get(language) or next(iter(self._models.values()))
+        model = self._models[language]
         options = dict(model.options) | {"language": language}
         command = [*self._command, str(model.folder), json.dumps(options)]
         return _Worker(language, command, self._answer_timeout_s, self._spend)
@@ -203,7 +210,10 @@ class Scheduler:
         while True:
             await asyncio.sleep(WATCHED_EVERY_S)
             before = self._load.pressure
-            oldest_s = max(worker.line.statistics().oldest_s for worker in self._workers)
+            # Only what decodes is behind; a worker that is still to start does not slow others.
+            started = [worker for worker in self._workers if worker.process.is_ready]
+            lines = [worker.line.statistics() for worker in started]
+            oldest_s = max((line.oldest_s for line in lines), default=0.0)
             self._load.adjust(oldest_s)
             if self._load.pressure is not before:
                 pressure = self._load.pressure.name.lower()

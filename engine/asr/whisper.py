@@ -16,8 +16,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
@@ -50,6 +51,8 @@ SHORT_TAIL = 100
 """States of silence kept right behind those and, again, from the end of the 30 s."""
 MAX_KEPT = 32
 """Utterances whose states are kept; beyond this those asked about longest ago are let go."""
+MAX_SPARE = 4
+"""Blocks that wait for the next utterance, of up to 38 MB each; others go back to the system."""
 SAMPLES_PER_POSITION = 2 * HOP
 
 
@@ -95,9 +98,11 @@ class ShortContextWhisper:
         self._encoder = Encoder(tensors)
         self._decoder = Decoder(tensors, self._vocabulary.alignment)
         # Seldom needed, and a worker that died is to be back soon: loaded when first asked.
-        self._full = cache(
-            partial(FullContextWhisper, folder, language=language, compute_type=compute_type)
+        self._load_full = partial(
+            FullContextWhisper, folder, language=language, compute_type=compute_type
         )
+        self._full: FullContextWhisper | None = None
+        self._loading = Lock()
         self._mel = LogMel()
         self._whole_tail = whole_tail
         self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
@@ -108,20 +113,23 @@ class ShortContextWhisper:
         self._decoder.hear(states, self._silence, 0)
 
     def decode(
-        self, windows: list[Pcm], times: list[bool], utterances: list[Hashable] | None = None
+        self, windows: list[Pcm], times: list[bool], utterances: Sequence[Hashable] | None = None
     ) -> list[Decoded]:
         """Transcribe int16 windows (16 kHz, each at most 28 s) in the same passes.
 
         `times[i]` asks for the last words of window i: decoded exactly, with word times, and with
         the full context if need be. `utterances[i]`, if not None, names an utterance of which
-        window i is a beginning. Raises `ValueError` for
-        a window over 28 s.
+        window i is a beginning. Raises `ValueError` for a window over 28 s, and for two of one
+        utterance.
         """
         for pcm in windows:
             if len(pcm) > LONGEST_S * SAMPLE_RATE:
                 seconds = len(pcm) / SAMPLE_RATE
                 raise ValueError(f"a window of {seconds:.1f} s; at most {LONGEST_S} s")
         names = utterances or [None] * len(windows)
+        named = [name for name in names if name is not None]
+        if len(set(named)) < len(named):
+            raise ValueError("two windows of one utterance at once")
         kept = [self._take(name) for name in names]
         transcripts = [self._heard(*each) for each in zip(windows, kept, times, strict=True)]
         decode(self._decoder, self._vocabulary, transcripts)
@@ -136,10 +144,22 @@ class ShortContextWhisper:
             answers.append(decoded)
         return answers
 
+    @property
+    def kept(self) -> list[Hashable]:
+        """The utterances of which something is kept."""
+        return list(self._kept)
+
     def forget(self, utterance: Hashable) -> None:
         """Keep nothing of `utterance` any more."""
         if utterance in self._kept:
             self._give_back(self._kept.pop(utterance))
+
+    def full_context(self) -> FullContextWhisper:
+        """The same model with the full context, loaded the first time; any thread may ask."""
+        with self._loading:
+            if self._full is None:
+                self._full = self._load_full()
+            return self._full
 
     def _decoded(self, pcm: Pcm, transcript: Transcript) -> Decoded:
         ids = [token.id for token in transcript.tokens]
@@ -148,7 +168,7 @@ class ShortContextWhisper:
         if is_silence(silent, score):
             return Decoded([], score, silent)
         if transcript.exact and (ran_away or score < UNSURE_LOG_PROBABILITY):
-            return self._full().decode(pcm, times=True)
+            return self.full_context().decode(pcm, times=True)
         begun = None
         if transcript.attention is not None and ids:
             first = len(self._vocabulary.before) + len(self._vocabulary.prompt) - 1
@@ -213,4 +233,5 @@ class ShortContextWhisper:
     def _give_back(self, kept: _Kept) -> None:
         kept.frames = kept.positions = 0
         kept.tokens = ()
-        self._room.kept.append(kept)
+        if len(self._room.kept) < MAX_SPARE:
+            self._room.kept.append(kept)

@@ -1,7 +1,8 @@
 """A worker process, which owns a model: reads batches from a pipe, answers with words.
 
-Framing, both ways: a 4-byte little-endian length, then that many bytes of JSON; a request's JSON
-names the byte length of each window's int16 PCM, which follows it. Run by the scheduler as
+Framing, both ways: a 4-byte little-endian length, then that many bytes of JSON. A request's JSON
+has the byte length of each window's int16 PCM, which follows it, the windows' utterances by name,
+and the sessions that are over. Run by the scheduler as
 ``python -m engine.asr.worker FOLDER OPTIONS_JSON``; options are those of `ShortContextWhisper`.
 """
 
@@ -12,9 +13,11 @@ import os
 import signal
 import struct
 import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from itertools import count
 from pathlib import Path
+from threading import Timer
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -22,9 +25,15 @@ import numpy as np
 from engine import memory
 from engine.frames import SAMPLE_RATE
 
+Name = tuple[str, str, int]
+"""Session, track and number of an utterance."""
+
 LENGTH = struct.Struct("<I")
 TRIM_EVERY = 50
 """Batches after which memory is given back: windows of all lengths leave the heap in shreds."""
+FULL_CONTEXT_AFTER_S = 5.0
+"""When the full context is loaded: it is to be there when it is needed, but those who wait for a
+worker to come back are to have words first."""
 NICENESS = 5
 """Below the media process, which must never wait for a decode."""
 
@@ -44,6 +53,15 @@ def write_message(stream: BinaryIO, message: Any) -> None:
     stream.flush()
 
 
+def finished(kept: Iterable[Any], asked: Iterable[Name], over: Iterable[str]) -> Iterator[Name]:
+    """Those `kept` that will not be asked about again: their session is `over`, or a later
+    utterance of their track is `asked` about."""
+    newest = {(session, track): number for session, track, number in asked}
+    for session, track, number in kept:
+        if session in over or number < newest.get((session, track), 0):
+            yield session, track, number
+
+
 def serve(requests: BinaryIO, answers: BinaryIO, folder: Path, options: dict[str, Any]) -> None:
     """Load the model, say ready and what a window costs, then answer until the pipe closes."""
     from engine.asr import calibration
@@ -52,12 +70,18 @@ def serve(requests: BinaryIO, answers: BinaryIO, folder: Path, options: dict[str
     # The first decode compiles what the following ones find ready.
     model.decode([np.zeros(SAMPLE_RATE, np.int16)], [True])
     write_message(answers, {"ready": True} | asdict(found))
+    later = Timer(FULL_CONTEXT_AFTER_S, model.full_context)
+    later.daemon = True
+    later.start()
     for batch in count(1):
         request = read_message(requests)
         if request is None:
             return
         windows = [np.frombuffer(requests.read(size), np.int16) for size in request["sizes"]]
-        decoded = model.decode(windows, request["times"], request["names"])
+        names = [(session, track, number) for session, track, number in request["names"]]
+        for name in finished(model.kept, names, request["over"]):
+            model.forget(name)
+        decoded = model.decode(windows, request["times"], names)
         words = [
             {
                 "words": [

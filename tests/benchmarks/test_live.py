@@ -43,15 +43,15 @@ def test_an_answer_that_comes_late_is_no_step_back():
     ("allowed", "places", "told"),
     [
         ([5], Places(5, 5, (5,)), "all on core 5"),
-        ([0, 1], Places(0, 0, (1,)), "node and clients on core 0, recognizer on core 1"),
+        ([0, 1], Places(0, 0, (0, 1)), "node and clients on core 0, recognizer on 0, 1"),
         (
             [0, 1, 2, 3],
-            Places(0, 3, (1, 2)),
-            "node on core 0, clients on core 3, recognizer on core 1, 2",
+            Places(0, 3, (0, 1, 2)),
+            "node on core 0, clients on core 3, recognizer on 0, 1, 2",
         ),
     ],
 )
-def test_the_recognizer_has_cores_of_its_own_where_there_are_enough(allowed, places, told):
+def test_the_clients_have_a_core_of_their_own_where_there_are_enough(allowed, places, told):
     assert Places.of(allowed) == places
     assert str(places) == told
 

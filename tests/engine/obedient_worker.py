@@ -1,7 +1,7 @@
 """A worker that does what the first sample of a window says, and keeps a record of its batches.
 
 Speaks the protocol of `engine.asr.worker`. Its folder holds `batches` (a JSON list of first samples
-per line) and `requests` (pid, names and times of each); while a file `closed` is there, it answers
+per line) and `requests` (pid, names, times and sessions that are over of each); while a file `closed` is there, it answers
 nothing. Options: ``mute`` never says ready, ``broken`` ends at once; ``batch``, ``look_s`` and
 ``final_s`` are what it says of itself.
 """
@@ -46,7 +46,7 @@ def main() -> None:
         with (folder / "batches").open("a") as record:
             record.write(json.dumps(orders) + "\n")
         with (folder / "requests").open("a") as record:
-            asked = {"names": request["names"], "times": request["times"]}
+            asked = {"names": request["names"], "times": request["times"], "over": request["over"]}
             record.write(json.dumps({"pid": os.getpid()} | asked) + "\n")
         while (folder / "closed").exists():
             time.sleep(0.002)

@@ -278,3 +278,10 @@ def test_what_was_committed_behind_a_cut_stays_committed(
 ) -> None:
     agreement = heard(newest, newest, committed=behind)
     assert agreement.committed[: len(behind)] == behind
+
+
+def test_a_committed_word_is_found_behind_one_that_was_missed() -> None:
+    """With the nearest length alone "the" stood for "in", and was said twice."""
+    agreement = Agreement(["the"])
+    last = [SpokenWord(text) for text in ("In", "the", "beginning", "was")]
+    assert [word.text for word in agreement.sealed(last)] == ["the", "beginning", "was"]

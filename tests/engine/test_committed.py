@@ -179,6 +179,8 @@ def test_words_committed_behind_a_cut_begin_the_next_utterance() -> None:
     behind = keys(before_cut)[len(first.words) :]
     assert behind, "this cut leaves nothing behind it, so it shows nothing"
     assert keys(words_of(second))[: len(behind)] == behind
+    shown = next(p for p in line.partials if p.utterance == second.utterance)
+    assert keys(shown.committed)[: len(behind)] == behind
     assert line.text == texts(script)
 
 

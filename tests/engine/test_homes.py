@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine.asr.scheduler import Model, Scheduler
-from engine.asr.window import Pressure, Refused
+from engine.asr.window import Kind, Pressure, Refused
 from tests.engine.desk import FAKE, Desk, open_desk, until, window
 from tests.engine.obedient_worker import HANG
 
@@ -34,7 +34,7 @@ async def test_calls_are_spread_over_the_workers_and_each_stays_with_its_own(
         by_session: dict[str, set[int]] = {}
         for asked in desk.requests:
             for name in asked["names"]:
-                by_session.setdefault(name.split()[0], set()).add(asked["pid"])
+                by_session.setdefault(name[0], set()).add(asked["pid"])
         assert all(len(pids) == 1 for pids in by_session.values())
         homes = [pid for pids in by_session.values() for pid in pids]
         assert {homes.count(pid) for pid in desk.scheduler.pids} == {2}
@@ -142,3 +142,31 @@ async def test_windows_that_wait_too_long_end_all_looks_until_the_rush_is_over(
         await until(lambda: desk.scheduler.pressure is Pressure.NONE)
         assert desk.scheduler.step_s == 0.5
         desk.scheduler.admit("late")
+
+
+# what is told to the worker
+
+
+async def test_the_last_words_in_a_language_that_is_offered_no_more_are_answered_as_failed(
+    desk: Desk,
+) -> None:
+    """A call that goes on after a restart with other settings: nobody waits for them for ever."""
+    desk.ask(window(20, language="es"), window(21, Kind.FINAL, language="es"), window(22))
+    answers = await desk.answered(2)
+    failed, heard = sorted(answers, key=lambda answer: answer.failed is None)
+    assert failed.failed is not None
+    assert "'es'" in failed.failed
+    assert (failed.window.kind, heard.failed) == (Kind.FINAL, None)
+    assert desk.batches == [[22]]
+
+
+async def test_a_worker_learns_once_which_sessions_are_over(desk: Desk) -> None:
+    for session in ("a", "b"):
+        desk.scheduler.admit(session)
+        desk.ask(window(20, session=session))
+    await desk.answered(2)
+    desk.scheduler.forget("a")
+    for order in (21, 22):
+        desk.ask(window(order, session="b"))
+        await desk.answered(order - 18)
+    assert [asked["over"] for asked in desk.requests][-2:] == [["a"], []]

@@ -19,6 +19,7 @@ from engine.asr import calibration, weights
 from engine.asr.process import WORKER, WorkerProcess
 from engine.asr.scheduler import Model, Scheduler
 from engine.asr.window import Hypothesis, Kind, Window
+from engine.asr.worker import finished
 from engine.frames import SAMPLE_RATE, Pcm
 from tests.engine.desk import alive, until
 
@@ -142,3 +143,9 @@ def _is_zombie(pid: int) -> bool:
     except FileNotFoundError:
         return True
     return state == "Z"
+
+
+def test_utterances_are_forgotten_when_a_later_one_begins_or_their_session_is_over() -> None:
+    kept = [("a", "trainee", 1), ("a", "customer", 1), ("b", "trainee", 7), ("c", "trainee", 2)]
+    asked = [("a", "trainee", 2), ("b", "trainee", 7)]
+    assert list(finished(kept, asked, ["c"])) == [("a", "trainee", 1), ("c", "trainee", 2)]

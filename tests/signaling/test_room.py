@@ -372,7 +372,7 @@ def test_a_call_whose_journal_fails_at_the_end_is_let_go_of() -> None:
     on_stage(scenario, journal=journal)
 
 
-def test_the_end_waits_a_second_for_final_words_and_no_longer() -> None:
+def test_the_end_waits_some_seconds_for_final_words_and_no_longer() -> None:
     async def scenario(stage: Stage) -> None:
         await stage.speak(1)
         stage.session.tracks[TRAINEE]._utterances.finals_due = 1
