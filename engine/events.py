@@ -153,6 +153,22 @@ class Feedback(Wire):
     span_ms: tuple[int, int]
 
 
+class Point(Wire):
+    """A strength, or something to work on; `moments` are spans of session time (ms)."""
+
+    code: str
+    parameters: dict[str, float | int | str]
+    message: str
+    moments: list[tuple[int, int]]
+
+
+class Summary(Wire):
+    """`summary`: at the end of a call, at most three strengths and three things to work on."""
+
+    strengths: list[Point]
+    work_on: list[Point]
+
+
 class Note(Wire):
     """`note`: a manager's or coach's note."""
 
@@ -209,6 +225,7 @@ Data = (
     | TranscriptFinal
     | Metrics
     | Feedback
+    | Summary
     | Note
     | Bookmark
     | Presence
@@ -227,6 +244,7 @@ TYPES: dict[str, type[Wire]] = {
     "meters": Meters,
     "metrics": Metrics,
     "feedback": Feedback,
+    "summary": Summary,
     "note": Note,
     "bookmark": Bookmark,
     "presence": Presence,

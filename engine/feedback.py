@@ -3,7 +3,13 @@
 `RULES` is the whole rule book. A rule fires when its measure has been beyond `enter` for `hold_ms`
 and then keeps quiet until the measure has come back past `leave` (the dead band) and `cooldown_ms`
 have passed. Only one cue interrupts within `INTERRUPTION_MS`: of several that are due, the one that
-stands highest in the table goes out, the others wait and go only if they still hold.
+stands highest in the table, where the most useful stand first, goes out; the others wait and go
+only if they still hold.
+
+A nudge that was followed is praised: its measure came back past `leave` within `follow_ms` of the
+cue and has stayed within `enter` for `FOLLOWED_MS`. Praise interrupts too, and gives way to cues.
+
+A cue is a code with parameters; `engine.catalogue` has its words in each language.
 
 Thresholds and their sources: pace 140-160 words a minute is comfortable, 110-180 acceptable, and a
 change of about 10 % is noticeable, hence the dead bands. At 1.5 syllables a word and a fifth of the
@@ -24,10 +30,11 @@ link is weak beyond these, in trouble at twice as much; rules about the speaker 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from engine.catalogue import DEFAULT, catalogue
 from engine.events import Feedback, Kind, Link, Severity
 from engine.features import Features
 
@@ -66,9 +73,9 @@ def _strain(concealed_pct: float, jitter_ms: float, lag_ms: float) -> float:
 class Rule:
     """One row of the rule book. `measure` returns None where it cannot judge.
 
-    `rises` says whether values above `enter` are the trouble (else values below). `{value}` in
-    `evidence` is the measure, `{link}` the link. `span_ms` is how far back the evidence reaches.
-    `by_ear` rules judge what came over the link: they cannot judge while it is weak.
+    `rises` says whether values above `enter` are the trouble (else values below). `span_ms` is how
+    far back the evidence reaches, `follow_ms` how long a speaker may take to follow, 0 where that
+    is no merit. `by_ear` rules judge what came over the link: they cannot judge while it is weak.
     """
 
     code: str
@@ -81,8 +88,7 @@ class Rule:
     hold_ms: int
     cooldown_ms: int
     span_ms: int
-    message: str
-    evidence: str
+    follow_ms: int
     by_ear: bool = False
 
 
@@ -105,7 +111,7 @@ def _clipped(now: Now) -> float | None:
 
 
 def _silence(now: Now) -> float | None:
-    return float(now.features.silence_ms) if now.features.speech_ms > 0 else None
+    return now.features.silence_ms / 1000 if now.features.speech_ms > 0 else None
 
 
 def _fillers(now: Now) -> float | None:
@@ -127,40 +133,29 @@ def _link(now: Now) -> float | None:
 
 
 RULES: tuple[Rule, ...] = (
-    #    code            kind          severity  measure     rises enter leave  hold   cool    span
-    Rule("link_trouble", "correction", "high", _link, True, 2.0, 1.0, 1_500, 30_000, 3_000,
-         "Bad connection: try a cable",
-         "{link.concealed_pct:.0f} % of the last second's sound was lost; packets come "
-         "{link.lag_ms:.0f} ms late and {link.jitter_ms:.0f} ms unevenly. It is not your voice: "
-         "move closer to the router, or use a network cable."),
-    Rule("clipping", "correction", "high", _clipped, True, 0.1, 0.02, 300, 30_000, 3_000,
-         "Too close: your sound distorts",
-         "{value:.1f} % of the last 3 s hit the top of the scale; move back or lower the gain."),
-    Rule("too_quiet", "correction", "medium", _level, False, -8.0, -5.0, 1_000, 20_000, 4_000,
-         "Speak up a little",
-         "{value:.0f} dB against your own microphone check over the last 3 s of speech.",
-         by_ear=True),
-    Rule("too_fast", "correction", "medium", _pace, True, 5.2, 4.7, 1_000, 20_000, 5_000,
-         "Slow down a little",
-         "{value:.1f} syllables a second over the last 5 s of speech; 3 to 5 is comfortable.",
-         by_ear=True),
-    Rule("too_slow", "suggestion", "low", _pace, False, 2.5, 2.8, 4_000, 30_000, 8_000,
-         "Pick up the pace",
-         "{value:.1f} syllables a second over the last 5 s of speech; 3 to 5 is comfortable.",
-         by_ear=True),
-    Rule("long_pause", "suggestion", "low", _silence, True, 4_000, 1_000, 0, 15_000, 4_000,
-         "Long pause: carry on",
-         "You have been silent for {value_s:.0f} s; pauses over 4 s lose the customer.",
-         by_ear=True),
-    Rule("filler_density", "suggestion", "medium", _fillers, True, 6.0, 4.0, 0, 45_000, 60_000,
-         "Fewer fillers: just say it",
-         "{value:.0f} fillers and hedges per 100 words of the last minute; fewer than 5 is clear.",
-         by_ear=True),
-    Rule("monologue", "suggestion", "medium", _monologue, True, 90.0, 5.0, 0, 60_000, 90_000,
-         "Pause and ask a question",
-         "You have talked for {value:.0f} s without leaving the customer room to answer."),
+    #    code, kind, severity,
+    #    measure, rises, enter, leave, hold_ms, cooldown_ms, span_ms, follow_ms
+    Rule("link_trouble", "correction", "high",
+         _link, True, 2.0, 1.0, 1_500, 30_000, 3_000, 0),
+    Rule("clipping", "correction", "high",
+         _clipped, True, 0.1, 0.02, 300, 30_000, 3_000, 20_000),
+    Rule("too_quiet", "correction", "medium",
+         _level, False, -8.0, -5.0, 1_000, 20_000, 4_000, 25_000, by_ear=True),
+    Rule("too_fast", "correction", "medium",
+         _pace, True, 5.2, 4.7, 1_000, 20_000, 5_000, 25_000, by_ear=True),
+    Rule("too_slow", "suggestion", "low",
+         _pace, False, 2.5, 2.8, 4_000, 30_000, 8_000, 25_000, by_ear=True),
+    Rule("long_pause", "suggestion", "low",
+         _silence, True, 4.0, 1.0, 0, 15_000, 4_000, 0, by_ear=True),
+    Rule("filler_density", "suggestion", "medium",
+         _fillers, True, 6.0, 4.0, 0, 45_000, 60_000, 90_000, by_ear=True),
+    Rule("monologue", "suggestion", "medium",
+         _monologue, True, 90.0, 5.0, 0, 60_000, 90_000, 45_000),
 )  # fmt: skip
 
+FOLLOWED_MS = 5_000
+PRAISED_WITHIN_MS = 10_000
+"""Praise that finds no room for so long comes too late to be understood."""
 PRAISE_AFTER_SPEECH_MS = 25_000
 PRAISE_COOLDOWN_MS = 60_000
 PRAISE_PACE = (2.8, 5.0)
@@ -169,12 +164,15 @@ PRAISE_PACE = (2.8, 5.0)
 class _State:
     """Where one rule stands."""
 
-    __slots__ = ("armed", "beyond_since_ms", "fired_ms", "seen_ms")
+    __slots__ = ("armed", "beyond_since_ms", "fired_ms", "is_open", "mended_since_ms", "seen_ms")
 
     def __init__(self) -> None:
         self.armed = True
         self.beyond_since_ms: int | None = None
         self.fired_ms: int | None = None
+        self.is_open = False
+        """Whether the last cue may still be followed."""
+        self.mended_since_ms: int | None = None
         self.seen_ms = 0
 
     def due(self, rule: Rule, value: float | None, t_ms: int) -> bool:
@@ -186,8 +184,11 @@ class _State:
         if value is None:
             if self.beyond_since_ms is not None:
                 self.beyond_since_ms += since_ms
+            if self.mended_since_ms is not None:
+                self.mended_since_ms += since_ms
             return False
         sign = 1 if rule.rises else -1
+        self._mend(rule, sign * value, t_ms)
         if sign * value <= sign * rule.leave:
             self.armed = True
         if sign * value <= sign * rule.enter:
@@ -199,12 +200,33 @@ class _State:
             return False
         return self.fired_ms is None or t_ms - self.fired_ms >= rule.cooldown_ms
 
+    def _mend(self, rule: Rule, trouble: float, t_ms: int) -> None:
+        sign = 1 if rule.rises else -1
+        if not self.is_open or self.fired_ms is None:
+            self.mended_since_ms = None
+        elif self.mended_since_ms is None:
+            if t_ms - self.fired_ms > rule.follow_ms:
+                self.is_open = False
+            elif trouble <= sign * rule.leave:
+                self.mended_since_ms = t_ms
+        elif trouble > sign * rule.enter:
+            self.mended_since_ms = None
+
+    def is_followed(self, t_ms: int) -> bool:
+        """Whether the last cue has been followed for long enough, and is still worth praise."""
+        if not self.is_open or self.mended_since_ms is None:
+            return False
+        self.is_open = t_ms - self.mended_since_ms <= FOLLOWED_MS + PRAISED_WITHIN_MS
+        return self.is_open and t_ms - self.mended_since_ms >= FOLLOWED_MS
+
 
 class Coach:
-    """One track's feedback. Deterministic: the same features give the same cues."""
+    """One track's feedback, in words of `language`. Deterministic: the same features give the same
+    cues."""
 
-    def __init__(self, rules: tuple[Rule, ...] = RULES) -> None:
+    def __init__(self, rules: tuple[Rule, ...] = RULES, language: str = DEFAULT) -> None:
         self._rules = rules
+        self._catalogue = catalogue(language)
         self._states = {rule.code: _State() for rule in rules}
         self._last_cue_ms = -INTERRUPTION_MS
         self._good_from_speech_ms: int | None = None
@@ -214,6 +236,7 @@ class Coach:
     def step(self, t_ms: int, now: Now) -> Feedback | None:
         """Judge the features at session time `t_ms`; return the cue to give now, if any."""
         due: tuple[Rule, float] | None = None
+        followed: Rule | None = None
         if now.link is not None and now.link.weak:
             self._weak_until_ms = t_ms + AFTER_WEAK_MS
         trouble = weak = t_ms < self._weak_until_ms
@@ -222,6 +245,8 @@ class Coach:
             state = self._states[rule.code]
             wants = state.due(rule, value, t_ms)
             trouble = trouble or state.beyond_since_ms is not None
+            if followed is None and state.is_followed(t_ms):
+                followed = rule
             if wants and due is None and value is not None:
                 due = rule, value
         praise = self._praise_due(t_ms, now, trouble)
@@ -229,21 +254,53 @@ class Coach:
             return None
         if due is not None:
             return self._fire(t_ms, now, *due)
+        if followed is not None and not trouble:
+            return self._followed(t_ms, followed)
         return self._praise(t_ms, now) if praise else None
 
     def _fire(self, t_ms: int, now: Now, rule: Rule, value: float) -> Feedback:
         state = self._states[rule.code]
         state.armed = False
         state.fired_ms = self._last_cue_ms = t_ms
+        state.is_open, state.mended_since_ms = rule.follow_ms > 0, None
         self._good_from_speech_ms = None
+        parameters = {"value": round(value, 2), "threshold": rule.enter}
+        if now.link is not None and rule.measure is _link:
+            link = now.link
+            parameters |= {
+                "concealed_pct": link.concealed_pct,
+                "lag_ms": link.lag_ms,
+                "jitter_ms": link.jitter_ms,
+            }
+        return self._cue(rule.kind, rule.severity, rule.code, parameters, t_ms, rule.span_ms)
+
+    def _followed(self, t_ms: int, rule: Rule) -> Feedback:
+        state = self._states[rule.code]
+        assert state.fired_ms is not None
+        state.is_open = False
+        self._last_cue_ms = t_ms
+        seconds = (t_ms - state.fired_ms) / 1000
+        parameters: dict[str, float | int | str] = {"nudge": rule.code, "seconds": seconds}
+        return self._cue("praise", "low", "followed", parameters, t_ms, FOLLOWED_MS)
+
+    def _cue(
+        self,
+        kind: Kind,
+        severity: Severity,
+        code: str,
+        parameters: Mapping[str, float | int | str],
+        t_ms: int,
+        span_ms: int,
+    ) -> Feedback:
+        key = f"followed.{parameters['nudge']}" if code == "followed" else f"feedback.{code}"
         return Feedback(
-            kind=rule.kind,
-            severity=rule.severity,
-            code=rule.code,
-            parameters={"value": round(value, 2), "threshold": rule.enter},
-            message=rule.message,
-            evidence=rule.evidence.format(value=value, value_s=value / 1000, link=now.link),
-            span_ms=(max(0, t_ms - rule.span_ms), t_ms),
+            kind=kind,
+            severity=severity,
+            code=code,
+            parameters=dict(parameters),
+            message=self._catalogue.text(f"{key}.message", **parameters),
+            evidence=self._catalogue.text(f"{key}.evidence", **parameters),
+            span_ms=(max(0, t_ms - span_ms), t_ms),
         )
 
     def _praise_due(self, t_ms: int, now: Now, trouble: bool) -> bool:
@@ -264,12 +321,6 @@ class Coach:
         seconds = (now.features.speech_ms - self._good_from_speech_ms) / 1000
         self._last_praise_ms = self._last_cue_ms = t_ms
         self._good_from_speech_ms = now.features.speech_ms
-        return Feedback(
-            kind="praise",
-            severity="low",
-            code="steady_delivery",
-            parameters={"value": round(seconds, 1)},
-            message="Nice, steady delivery",
-            evidence=f"{seconds:.0f} s of speech at a comfortable pace, with nothing to mend.",
-            span_ms=(max(0, t_ms - round(seconds * 1000)), t_ms),
-        )
+        parameters = {"value": round(seconds, 1)}
+        span_ms = round(seconds * 1000)
+        return self._cue("praise", "low", "steady_delivery", parameters, t_ms, span_ms)

@@ -1,4 +1,4 @@
-"""The bundled call as rendered: where its passages lie and which feedback each should raise."""
+"""Scripted calls as rendered: where their passages lie and which feedback each should raise."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ class Passage:
     feedback: tuple[str, ...]
 
 
-def passages() -> list[Passage]:
-    """The call's passages in order, times in ms of the audio."""
-    sidecar = json.loads((FOLDER / "call.json").read_text())
+def passages(call: Path = CALL) -> list[Passage]:
+    """The passages of `call` (its .opus, by default the bundled one) in order, times in ms of the
+    audio."""
+    sidecar = json.loads(call.with_suffix(".json").read_text())
     return [
         Passage(p["name"], p["startMs"], p["endMs"], p["text"], tuple(p["feedback"]))
         for p in sidecar["passages"]

@@ -1,9 +1,9 @@
-"""Render the demo call: `call.toml` in, `call.opus` and `call.json` out.
+"""Render a scripted call: `NAME.toml` in, `NAME.opus` and `NAME.json` out; by default the demo's.
 
-Run `python -m api.demo.render` where the `voices` extra is installed (kokoro-onnx, which phonemizes
-with GPL-licensed phonemizer and eSpeak NG; nothing of them is needed to play the call). The result
-depends on the script, the weights and the package versions alone, all of which `call.json` records;
-the noise is seeded and the Ogg stream carries no random serial.
+Run `python -m api.demo.render [SCRIPT ...]` where the `voices` extra is installed (kokoro-onnx,
+which phonemizes with GPL-licensed phonemizer and eSpeak NG; nothing of them is needed to play a
+call). The result depends on the script, the weights and the package versions alone, all of which
+`NAME.json` records; the noise is seeded and the Ogg stream carries no random serial.
 """
 
 from __future__ import annotations
@@ -26,8 +26,6 @@ from scipy.signal import butter, resample_poly, sosfilt
 
 FOLDER = Path(__file__).parent
 SCRIPT = FOLDER / "call.toml"
-CALL = FOLDER / "call.opus"
-SIDECAR = FOLDER / "call.json"
 
 SAMPLE_RATE_HZ = 48_000
 FRAME_SAMPLES = 960
@@ -49,6 +47,8 @@ class Passage(BaseModel):
     speed: float = Field(ge=0.5, le=2.0)
     tempo: float = Field(default=1.0, ge=0.5, le=2.0)
     gain_db: float = Field(le=0.0)
+    drive_db: float = Field(default=0.0, ge=0.0, le=40.0)
+    """Level above `gain_db` at which the microphone's converter is driven: it clips."""
     phrase_pause_ms: int = Field(ge=0)
     pause_after_ms: int = Field(ge=0)
     feedback: list[str]
@@ -60,7 +60,7 @@ class Passage(BaseModel):
 
 
 class Script(BaseModel):
-    """The whole of `call.toml`."""
+    """The whole of a script."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -183,7 +183,8 @@ def compose(script: Script, voice: Voice) -> tuple[Samples, list[dict[str, Any]]
         for index, phrase in enumerate(spoken):
             if index:
                 at += milliseconds(passage.phrase_pause_ms)
-            placed.append((at, phrase * gain))
+            driven = phrase * gain * 10.0 ** (passage.drive_db / 20.0)
+            placed.append((at, np.clip(driven, -1.0, 1.0)))
             at += phrase.size
         words = len(passage.text.split())
         records.append(
@@ -204,14 +205,14 @@ def compose(script: Script, voice: Voice) -> tuple[Samples, list[dict[str, Any]]
     for start, phrase in placed:
         call[start : start + phrase.size] += phrase
     peak = float(np.abs(call).max())
-    if peak >= 0.98:
+    if peak >= 0.98 and not any(passage.drive_db for passage in script.passages):
         raise ValueError(f"the call peaks at {peak:.2f} of full scale: lower speech_level_dbfs")
     return call, records
 
 
 def encode(samples: Samples, path: Path, bit_rate: int) -> None:
     """Write mono 48 kHz samples as Ogg/Opus: libopus, 20 ms packets, no DTX, one-second pages."""
-    pcm = np.round(samples * 32767.0).astype(np.int16)
+    pcm = np.clip(np.round(samples * 32767.0), -32768, 32767).astype(np.int16)
     with av.open(str(path), "w", format="ogg", options={"fflags": "+bitexact"}) as container:
         stream = container.add_stream(
             "libopus",
@@ -236,15 +237,17 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def render(weights: Path, folder: Path = FOLDER) -> dict[str, Any]:
-    """Render `call.toml` with the voice in `weights` into `folder`; return the sidecar."""
-    script = Script.load()
+def render(weights: Path, path: Path = SCRIPT, folder: Path | None = None) -> dict[str, Any]:
+    """Render the script at `path` with the voices in `weights` into `folder`, by default beside the
+    script; return the sidecar."""
+    script = Script.load(path)
     samples, passages = compose(script, Voice(weights, script.voice))
-    audio = folder / CALL.name
+    folder = folder or path.parent
+    audio = folder / f"{path.stem}.opus"
     encode(samples, audio, script.bit_rate)
     sidecar = {
         "audioSha256": sha256(audio),
-        "scriptSha256": sha256(SCRIPT),
+        "scriptSha256": sha256(path),
         "durationMs": samples.size * 1000 // SAMPLE_RATE_HZ,
         "speechLevelDbfs": script.speech_level_dbfs,
         "roomNoiseDbfs": script.room_noise_dbfs,
@@ -253,7 +256,7 @@ def render(weights: Path, folder: Path = FOLDER) -> dict[str, Any]:
         "packages": {name: version(name) for name in PACKAGES},
         "passages": passages,
     }
-    (folder / SIDECAR.name).write_text(json.dumps(sidecar, indent=2) + "\n", "utf-8")
+    (folder / f"{path.stem}.json").write_text(json.dumps(sidecar, indent=2) + "\n", "utf-8")
     return sidecar
 
 
@@ -261,20 +264,23 @@ def main() -> None:
     """The command: fetch the voice unless `--weights` names its folder, then render."""
     parser = argparse.ArgumentParser(prog="python -m api.demo.render", description=__doc__)
     parser.add_argument("--weights", type=Path, help=f"folder of {MODEL} (default: fetched)")
-    parser.add_argument("--out", type=Path, default=FOLDER, help="folder to write to")
+    parser.add_argument("--out", type=Path, help="folder to write to (default: the script's)")
+    parser.add_argument("scripts", type=Path, nargs="*", default=[SCRIPT], metavar="SCRIPT")
     arguments = parser.parse_args()
     weights = arguments.weights
     if weights is None:
         from engine import models
 
         weights = Path(models.ensure(MODEL))
-    for passage in render(weights, arguments.out)["passages"]:
-        start_s, end_s = passage["startMs"] / 1000, passage["endMs"] / 1000
-        print(
-            f"{start_s:6.2f}-{end_s:5.2f} s  {passage['name']:10}"
-            f" {passage['rateWpm']:5.0f} wpm  {passage['levelDbfs']:6.1f} dBFS"
-            f"  {', '.join(passage['feedback'])}"
-        )
+    for script in arguments.scripts:
+        print(script)
+        for passage in render(weights, script, arguments.out)["passages"]:
+            start_s, end_s = passage["startMs"] / 1000, passage["endMs"] / 1000
+            print(
+                f"{start_s:6.2f}-{end_s:5.2f} s  {passage['name']:10}"
+                f" {passage['rateWpm']:5.0f} wpm  {passage['levelDbfs']:6.1f} dBFS"
+                f"  {', '.join(passage['feedback'])}"
+            )
 
 
 if __name__ == "__main__":

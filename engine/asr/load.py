@@ -21,7 +21,7 @@ LATE_S = 1.0
 """With a step beyond this words come noticeably late, and clients are told."""
 PROMPT_S = 0.85
 """Clients are told that it is over when the step is below this again."""
-TARGET = 0.4
+TARGET = 0.35
 FULL = 0.85
 """Before words come late, more of the workers' time is taken than `TARGET`: up to this."""
 ROOM = 0.75

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from api.demo import bundled
-from api.demo.render import CALL, SCRIPT, SIDECAR, Script, compressed
+from api.demo.bundled import CALL
+from api.demo.render import SCRIPT, Script, compressed
 from signaling.publisher import RATE, load_audio
 
-SIDE = json.loads(SIDECAR.read_text())
+SIDE = json.loads(CALL.with_suffix(".json").read_text())
 PASSAGES = {passage["name"]: passage for passage in SIDE["passages"]}
 FRAME = RATE // 50
 

@@ -184,6 +184,21 @@ def test_the_summary_tells_scores_and_the_quantities_behind_them(seen: Seen) -> 
     expect(pace.locator("dl > div").nth(2)).to_have_text(f"Words{metrics['quantities']['words']}")
 
 
+def test_the_summary_tells_what_the_call_came_to(seen: Seen) -> None:
+    page = seen.practice.page
+    (summary,) = [
+        event["data"]
+        for event in seen.practice.api(f"/sessions/{seen.practice.session_id}/events")["items"]
+        if event["type"] == "summary"
+    ]
+    assert summary["strengths"] or summary["workOn"]
+    for which, points in (("strengths", summary["strengths"]), ("work-on", summary["workOn"])):
+        shown = page.locator(f"#{which} li:not(.empty) p").all_inner_texts()
+        assert shown == [point["message"] for point in points]
+        moments = page.locator(f"#{which} .at").count()
+        assert moments == sum(len(point["moments"]) for point in points)
+
+
 def test_the_summary_lists_tips_and_bookmarks_in_the_order_of_time(seen: Seen) -> None:
     kinds = seen.practice.page.locator("#moments .moment").evaluate_all(
         "moments => moments.map((moment) => moment.dataset.kind)"

@@ -163,13 +163,17 @@ def test_text_from_the_server_is_shown_as_text(practice: PracticePage) -> None:
     expect(practice.id("transcript")).to_contain_text(MARKUP)
     expect(practice.id("cards")).to_contain_text(MARKUP)
     word = [MARKUP, 0, 900, 0.9]
+    point = {"code": MARKUP, "parameters": {}, "message": MARKUP, "moments": [[0, 900]]}
     practice.receive(
         event(90_005, "transcript.final", utterance=900, startMs=0, endMs=900, words=[word]),
-        event(90_006, "session.state", state="completed", reason=MARKUP),
+        event(90_006, "summary", strengths=[point], workOn=[point]),
+        event(90_007, "session.state", state="completed", reason=MARKUP),
     )
     expect(practice.view("summary")).to_be_visible()
     expect(practice.id("said")).to_contain_text(MARKUP)
     expect(practice.id("moments")).to_contain_text(MARKUP)
+    expect(practice.id("strengths")).to_contain_text(MARKUP)
+    expect(practice.id("work-on")).to_contain_text(MARKUP)
     assert practice.page.evaluate("window.owned") is None
     assert practice.page.locator("main b, main script, main [onerror]").count() == 0
 

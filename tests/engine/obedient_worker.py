@@ -1,9 +1,9 @@
 """A worker that does what the first sample of a window says, and keeps a record of its batches.
 
 Speaks the protocol of `engine.asr.worker`. Its folder holds `batches` (a JSON list of first samples
-per line) and `requests` (pid, names, times and sessions that are over of each); while a file `closed` is there, it answers
-nothing. Options: ``mute`` never says ready, ``broken`` ends at once; ``batch``, ``look_s`` and
-``final_s`` are what it says of itself.
+per line) and `requests` (pid, names, times and sessions that are over of each); while a file
+`closed` is there, it answers nothing. Options: ``mute`` never says ready, ``broken`` ends at once;
+``batch``, ``look_s`` and ``final_s`` are what it says of itself.
 """
 
 from __future__ import annotations

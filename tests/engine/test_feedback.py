@@ -11,14 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.catalogue import catalogue
 from engine.events import Feedback, Link
 from engine.features import Features
 from engine.feedback import (
     AFTER_WEAK_MS,
+    FOLLOWED_MS,
     INTERRUPTION_MS,
     PRAISE_AFTER_SPEECH_MS,
     PRAISE_COOLDOWN_MS,
     PRAISE_PACE,
+    PRAISED_WITHIN_MS,
     RULES,
     WEAK_CONCEALED_PCT,
     WEAK_JITTER_MS,
@@ -83,7 +86,7 @@ MEASURED: dict[str, Callable[[float], Now]] = {
     "too_quiet": lambda value: now(level_vs_baseline_db=value),
     "too_fast": lambda value: now(syllables_per_s=value),
     "too_slow": lambda value: now(syllables_per_s=value),
-    "long_pause": lambda value: now(silence_ms=int(value), speaking=False),
+    "long_pause": lambda value: now(silence_ms=round(1000 * value), speaking=False),
     "filler_density": lambda value: now(
         fillers_per_100_words=value / 2, hedges_per_100_words=value / 2
     ),
@@ -342,7 +345,9 @@ def test_a_trouble_that_is_over_by_its_turn_is_not_told() -> None:
     call = Call()
     call.hold(now(clipped_pct=2.0, syllables_per_s=8.0), 2_000)
     call.hold(now(), 20_000)
-    assert [cue.code for _, cue in call.cues] == ["clipping"]
+    told = [cue.code for _, cue in call.cues]
+    assert told[0] == "clipping"
+    assert "too_fast" not in told
 
 
 def test_a_good_stretch_is_praised_once_it_is_long_enough() -> None:
@@ -430,7 +435,72 @@ def test_the_same_measures_give_the_same_cues(moments: list[tuple[Now, int]]) ->
 
 @each_rule
 def test_the_table_reads_at_a_glance_and_makes_sense(rule: Rule) -> None:
-    assert len(rule.message.split()) <= 6
     assert (rule.leave < rule.enter) == rule.rises
     assert rule.cooldown_ms >= INTERRUPTION_MS
     assert [each.code for each in RULES].count(rule.code) == 1
+
+
+# what was followed is praised
+
+PRAISED = [rule for rule in RULES if rule.follow_ms]
+each_praised = pytest.mark.parametrize("rule", PRAISED, ids=[rule.code for rule in PRAISED])
+
+
+def cued(rule: Rule) -> Call:
+    """A call in which `rule` has just spoken."""
+    call = Call((rule,))
+    call.hold(within(rule), 5_000)
+    assert len(call.hold(beyond(rule), rule.hold_ms + STEP_MS)) == 1
+    return call
+
+
+@each_praised
+def test_a_nudge_that_was_followed_is_praised_once(rule: Rule) -> None:
+    call = cued(rule)
+    (praise,) = call.hold(within(rule), 20_000)
+    assert (praise.kind, praise.code) == ("praise", "followed")
+    assert praise.parameters["nudge"] == rule.code
+    at_ms = call.cues[-1][0]
+    assert at_ms - call.cues[0][0] >= max(FOLLOWED_MS, INTERRUPTION_MS)
+    assert praise.parameters["seconds"] == (at_ms - call.cues[0][0]) / 1000
+
+
+@each_praised
+def test_a_nudge_that_was_followed_too_late_or_for_a_moment_is_not_praised(rule: Rule) -> None:
+    once = replace(rule, cooldown_ms=10 * rule.follow_ms)
+    call = cued(once)
+    for _ in range(3):
+        call.hold(within(once), FOLLOWED_MS - 2 * STEP_MS)
+        call.hold(beyond(once), STEP_MS)
+    call.hold(beyond(once), once.follow_ms)
+    call.hold(within(once), 15_000)
+    assert [cue.code for _, cue in call.cues] == [rule.code]
+
+
+@each_praised
+def test_a_nudge_that_was_ignored_is_not_praised(rule: Rule) -> None:
+    call = cued(rule)
+    call.hold(beyond(rule), 120_000)
+    assert {cue.code for _, cue in call.cues} == {rule.code}
+
+
+def test_praise_waits_while_something_else_is_wrong_and_not_for_long() -> None:
+    call = Call()
+    call.hold(now(clipped_pct=0.0), 1_000)
+    call.hold(now(clipped_pct=1.0), 1_000)
+    slow = now(syllables_per_s=2.0)
+    cues = call.hold(slow, FOLLOWED_MS + PRAISED_WITHIN_MS + 2_000) + call.hold(now(), 20_000)
+    assert "followed" not in [cue.code for cue in cues if cue.parameters.get("nudge") == "clipping"]
+
+
+@pytest.mark.parametrize("language", ["en", "es"])
+@each_rule
+def test_cues_are_in_the_language_of_the_call_and_short(rule: Rule, language: str) -> None:
+    texts = catalogue(language)
+    call = Call((rule,))
+    call.coach = Coach((rule,), language)
+    call.hold(beyond(rule), rule.hold_ms + STEP_MS)
+    ((_, cue),) = call.cues
+    assert cue.message == texts.text(f"feedback.{rule.code}.message")
+    assert len(cue.message.split()) <= 6
+    assert cue.evidence == texts.text(f"feedback.{rule.code}.evidence", **cue.parameters)

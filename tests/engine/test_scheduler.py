@@ -103,7 +103,7 @@ async def test_a_request_names_each_windows_utterance_and_whether_it_wants_times
     desk.open()
     await desk.answered(2)
     asked = desk.requests[-1]
-    assert asked["names"] == ["a trainee 3", "b trainee 1"]
+    assert asked["names"] == [["a", "trainee", 3], ["b", "trainee", 1]]
     assert asked["times"] == [True, False]
 
 

@@ -62,7 +62,7 @@ def test_an_interrupted_call_is_completed_after_a_minute() -> None:
         await stage.speak(1)
         await stage.vanish(LOST_AFTER_S + RESUME_WITHIN_S - 1)
         assert stage.session.state == "interrupted"
-        await stage.vanish(3)
+        await stage.vanish(2 + FINALS_WITHIN_S)
         assert stage.states[-1] == ("completed", "client_lost")
         assert stage.closed == ["completed"]
         assert stage.session.t_ms == 1_000

@@ -348,7 +348,7 @@ def test_every_command_is_obeyed_and_a_ping_is_answered() -> None:
         ]
         assert [state for state, _ in stage.states] == ["active", "paused", "active"]
         line.browser.say({"type": "end"})
-        await asyncio.sleep(2)
+        await asyncio.sleep(6)
         assert line.browser.events[-1]["data"]["state"] == "completed"
         assert line.browser.ended is not None
         assert line.browser.ended[0] == 1000

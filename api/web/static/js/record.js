@@ -1,12 +1,13 @@
 // What is known of a call, built from its events in order: the same whether they come live or from a store.
 
-/** Utterances, tips, bookmarks, notes and the newest metrics of one call; times in session ms. */
+/** Utterances, tips, bookmarks, notes and the newest metrics of one call, and what it came to; times in session ms. */
 export class CallRecord {
   utterances = new Map();
   feedback = [];
   bookmarks = [];
   notes = [];
   metrics = null;
+  summary = null;
   state = "created";
   reason = null;
   durationMs = 0;
@@ -43,6 +44,9 @@ export class CallRecord {
         break;
       case "feedback":
         this.feedback.push({ ...data, atMs: data.spanMs[1] });
+        break;
+      case "summary":
+        this.summary = data;
         break;
       case "bookmark":
         this.bookmarks.push({ atMs: data.atMs, label: data.label });

@@ -32,6 +32,7 @@ export class Summary {
     const play = session.hasRecording ? (ms) => this.#player.play(ms) : null;
     if (play) this.#player.load(recordingUrl(session.id), record, durationMs, (ms) => this.#said.mark(ms));
     else this.#player.unload();
+    showPoints(record.summary, play);
     byId("moments").replaceChildren(...moments(record, play));
     this.#said.show(record.spoken, play);
   }
@@ -98,6 +99,25 @@ function tile(key, score, quantities) {
     element("div", { class: "score-bar", "aria-hidden": "true" }, bar),
     element("dl", {}, ...quantities.map(([term, text]) => element("div", {}, element("dt", {}, term), element("dd", {}, text)))),
   );
+}
+
+/** Strengths and what to work on, each with the moments that show it. */
+function showPoints(summary, play) {
+  const lists = { strengths: summary?.strengths ?? [], "work-on": summary?.workOn ?? [] };
+  const empty = { strengths: "Nothing stood out yet: talk a little longer.", "work-on": "Nothing to mend in this call." };
+  byId("summary-points").hidden = !lists.strengths.length && !lists["work-on"].length;
+  for (const [id, points] of Object.entries(lists)) {
+    const rows = points.map((one) => element("li", {}, icon(id === "strengths" ? "check" : "idea"), element("p", {}, one.message), moment(one, play)));
+    byId(id).replaceChildren(...(rows.length ? rows : [element("li", { class: "empty" }, empty[id])]));
+  }
+}
+
+function moment({ message, moments }, play) {
+  if (!moments.length) return null;
+  const when = ([startMs]) => (play
+    ? element("button", { type: "button", class: "at", onclick: () => play(startMs) }, icon("play"), unseen(`Play “${message}” at `), clock(startMs))
+    : element("span", { class: "at" }, clock(startMs)));
+  return element("div", { class: "when" }, ...moments.map(when));
 }
 
 /** Tips, bookmarks and notes in the order of time. */
