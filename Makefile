@@ -79,7 +79,7 @@ $(STAMPS)/models: engine/models.toml | $(STAMPS)/core
 
 $(STAMPS)/speech: benchmarks/speech.toml | $(STAMPS)/core
 	$(BIN)/forecourt models --catalogue benchmarks/speech.toml fetch --all
-	$(BIN)/forecourt models fetch whisper-base
+	$(BIN)/forecourt models fetch whisper-base minilm-l6-v2
 	@touch $@
 
 $(STAMPS)/browser-libraries: $(wildcard $(BROWSER_TESTS)/package-lock.json) | $(STAMPS)/test

@@ -12,7 +12,19 @@ import click
 
 from benchmarks.report import Report
 
-NAMES = ("call", "feedback", "impair", "mouth", "soak", "forward", "receive", "asr", "domain", "fillers")
+NAMES = (
+    "call",
+    "feedback",
+    "objections",
+    "impair",
+    "mouth",
+    "soak",
+    "forward",
+    "receive",
+    "asr",
+    "domain",
+    "fillers",
+)
 OPTIONS = {"receive": ("peers",), "asr": ("peers", "live", "step", "noise")}
 """What a benchmark takes beside `--quick`."""
 ALONE = ("peers", "live", "noise")

@@ -1,0 +1,1 @@
+"""Sentences as vectors, made by a process of its own."""
