@@ -8,10 +8,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzers.activity import active_power
 from analyzers.clarity import MIN_SNR_DB, quantile_level, quartile_level, snr_db
 from analyzers.clipping import Clipping
 from analyzers.frame import FLOOR_DBFS, FRAME_MS, FRAME_SAMPLES, FULL_SCALE, Pcm, dbfs
-from analyzers.loudness import active_power
 
 Verdict = Literal["ok", "too_quiet", "too_loud", "noisy", "no_speech"]
 

@@ -26,9 +26,19 @@ steps away it is not."""
 CLIPPED_POINTS: Points = ((0.0, 1.0), (1.0, 0.0))
 """Percent of samples clipped; at 1 % every loud vowel is."""
 
-SNR_POINTS: Points = ((0.0, 0.0), (15.0, 1.0))
+SNR_POINTS: Points = ((0.0, 0.0), (15.0, 0.8), (30.0, 1.0))
 """dB. 15 dB is the speech-to-noise ratio ANSI/ASA S12.60 asks for in classrooms, and the point
-where noise stops lowering the speech transmission index (IEC 60268-16)."""
+where noise stops lowering the speech transmission index (IEC 60268-16). It is still heard: DNSMOS
+marks 30 dB better than 20 (3.2 and 2.9 of 5, means of six recordings in white, pink and office
+noise)."""
+
+MODULATION_POINTS: Points = ((2.0, 0.0), (9.0, 1.0))
+"""dB, see `modulation.Modulation`. Clean recordings have 6.5 to 9; a second of reverberation leaves
+3.5, noise as loud as the voice 2 to 3."""
+
+CONSONANT_POINTS: Points = ((-26.0, 0.0), (-16.0, 1.0))
+"""dB, see `spectrum.Balance`. Standard speech has -11 (ANSI S3.5-1997), our clean recordings and
+telephones 3 to -15; low-passed at 1 kHz they fall by 8 to 13."""
 
 CERTAINTY_POINTS: Points = ((0.5, 0.0), (0.9, 1.0))
 """Mean word probability of the recogniser. Ours (Whisper tiny.en) measured 0.95 on a studio reading
@@ -85,20 +95,34 @@ def clarity(
     asr_certainty: float | None,
     speech_s: float,
     words: int,
+    modulation_db: float | None = None,
+    consonants_db: float | None = None,
 ) -> int | None:
-    """100 * (0.35 part(snr_db) + 0.15 part(clipped_pct) + 0.5 part(asr_certainty)).
+    """100 * (0.35 part(asr_certainty) + 0.30 part(modulation_db) + 0.15 part(snr_db)
+    + 0.10 part(clipped_pct) + 0.10 part(consonants_db)).
 
-    Without a noise floor yet (`snr_db` None) the other two share its weight.
+    How well the words can be made out: what the recogniser made of them, what noise and room leave
+    of their envelope (`Modulation.depth_db`), the noise beside them (`clarity.snr_db`), distortion
+    (`Clipping.total_pct`) and muffling (`Balance.consonants_db`). It falls as noise or
+    reverberation rise. Quantities that are not known yet (`None`) leave their weight to the rest.
+
+    With a fixed certainty its ranks agree with those of DNSMOS (overall mark) at 0.84 over 130
+    clips: five voices, clean, in noise of 0 to 30 dB SNR, in rooms, low-passed and clipped.
     """
     if asr_certainty is None or not _enough(speech_s, words):
         return None
-    parts = [
-        (0.15, part(clipped_pct, CLIPPED_POINTS)),
-        (0.5, part(asr_certainty, CERTAINTY_POINTS)),
+    known = [
+        (weight, part(value, points))
+        for weight, value, points in (
+            (0.35, asr_certainty, CERTAINTY_POINTS),
+            (0.30, modulation_db, MODULATION_POINTS),
+            (0.15, snr_db, SNR_POINTS),
+            (0.10, clipped_pct, CLIPPED_POINTS),
+            (0.10, consonants_db, CONSONANT_POINTS),
+        )
+        if value is not None
     ]
-    if snr_db is not None:
-        parts.append((0.35, part(snr_db, SNR_POINTS)))
-    return _weighted(parts)
+    return _weighted(known)
 
 
 def confidence(

@@ -21,12 +21,13 @@ Word = tuple[str, int, int, float]
 """(text, start_ms, end_ms, probability 0-1), as in a final transcript."""
 
 DIP_DB = 2.0
-"""A nucleus rises this much out of the dip before it (de Jong & Wempe 2009)."""
-FALL_DB = 1.0
-"""A peak is over, and known, when the intensity has fallen this much."""
+"""The intensity falls by more than this between a nucleus and the next (de Jong & Wempe 2009)."""
 RANGE_DB = 25.0
 """A nucleus lies less than this below the loudest speech (de Jong & Wempe 2009)."""
 NOISE_MARGIN_DB = 3.0
+
+RECENT_S = 15
+"""Speaking time that is compared with what was before: shorter, and chance rules the rate."""
 
 _BLOCK = 40
 _BLOCKS = 52
@@ -50,8 +51,8 @@ def intensity_window() -> Floats:
 
 
 # Fields of the kernel's state.
-_V_MAX, _V_MIN, _GROWTH, _SCALE = 0, 1, 2, 3
-_SEEKS_PEAK, _PEAK_VOICED, _GAP, _HEAD, _HELD, _NUCLEI, _FRAMES, _SINCE = 0, 1, 2, 3, 4, 5, 6, 7
+_PEAK, _LAST, _GROWTH, _SCALE = 0, 1, 2, 3
+_RISING, _PEAK_OPEN, _GAP, _HEAD, _HELD, _NUCLEI, _FRAMES = 0, 1, 2, 3, 4, 5, 6
 
 
 @kernel(I8, PCM, B1, B1, F8, F8S, F8S, F8S, F8S, F8S, I8S, I8S, I8S)
@@ -96,8 +97,8 @@ def follow_nuclei(
     spoke = False
     for i in range(_FLAG_FRAMES):
         spoke = spoke or flags[_FLAG_FRAMES + i] == 1
-    # The intensity is 65 ms old, the pitch decision 23 ms: they meet two frames back.
-    sounded = flags[1] == 1 or flags[2] == 1 or flags[3] == 1
+    # The intensity is 65 ms old, and so are the decided hops of pitch.
+    sounded = flags[0] == 1 or flags[1] == 1
 
     confirmed = 0
     threshold = -100.0
@@ -131,20 +132,17 @@ def follow_nuclei(
                 break
         threshold = max(reference - RANGE_DB, noise_dbfs + NOISE_MARGIN_DB)
 
-        if marks[_SEEKS_PEAK] == 0:
-            values[_V_MIN] = min(values[_V_MIN], v)
-            if v >= values[_V_MIN] + DIP_DB:
-                marks[_SEEKS_PEAK] = 1
-                values[_V_MAX] = -100.0
-        if marks[_SEEKS_PEAK] == 1:
-            if v > values[_V_MAX]:
-                values[_V_MAX] = v
-                marks[_PEAK_VOICED] = 1 if sounded else 0
-            elif v <= values[_V_MAX] - FALL_DB:
-                if spoke and marks[_PEAK_VOICED] == 1 and values[_V_MAX] >= threshold:
-                    confirmed += 1
-                marks[_SEEKS_PEAK] = 0
-                values[_V_MIN] = v
+        if v > values[_LAST]:
+            marks[_RISING] = 1
+        else:
+            if marks[_RISING] == 1 and values[_LAST] > threshold:
+                values[_PEAK] = values[_LAST]
+                marks[_PEAK_OPEN] = 1 if sounded and spoke else 0
+            marks[_RISING] = 0
+            if marks[_PEAK_OPEN] == 1 and v < values[_PEAK] - DIP_DB:
+                confirmed += 1
+                marks[_PEAK_OPEN] = 0
+        values[_LAST] = v
 
     # Silence counts as speaking time only once it has turned out to be shorter than a pause.
     if spoke and loudest >= threshold:
@@ -168,9 +166,9 @@ class SyllableNuclei:
     """Counts syllable nuclei as they sound: articulation rate without a transcript.
 
     After de Jong & Wempe (Behavior Research Methods 41, 2009), made causal: a nucleus is a peak of
-    intensity (Praat's 64 ms window, every 10 ms) that rises 2 dB out of the dip before it, lies
-    within 25 dB of the loudest 1 % of the last ~10 s of speech and 3 dB above the noise, and is
-    voiced. A nucleus is known 65 ms after it sounded plus the time it takes to fall by 1 dB.
+    intensity (Praat's 64 ms window, every 10 ms) that is more than 2 dB above the dip after it,
+    lies within 25 dB of the loudest 1 % of the last ~10 s of speech and 3 dB above the noise, and
+    is voiced. A nucleus is known 65 ms after it sounded plus the time it takes to fall by 2 dB.
 
     Speaking time is the time above the same threshold, together with gaps shorter than a pause
     (250 ms), so that a hangover of the voice-activity decision does not count.
@@ -189,6 +187,7 @@ class SyllableNuclei:
         self._marks = np.zeros(8, np.int64)
         self._flags = np.zeros(2 * _FLAG_FRAMES, np.int64)
         self._ring = np.zeros(round(seconds * FRAMES_PER_S), np.int64)
+        self._seconds: deque[tuple[int, int]] = deque(maxlen=RECENT_S + 1)
         self.reset()
 
     def reset(self) -> None:
@@ -196,33 +195,36 @@ class SyllableNuclei:
             array[:] = 0.0
         for counts in (self._marks, self._flags, self._ring):
             counts[:] = 0
-        self._values[_V_MAX] = -100.0
-        self._values[_V_MIN] = -100.0
+        self._values[_PEAK] = -100.0
+        self._values[_LAST] = -100.0
         self._values[_GROWTH] = math.exp(1.0 / (2 * FRAMES_PER_S * _MEMORY_S))
         self._values[_SCALE] = 1.0
+        self._seconds.clear()
+        self._seconds.append((0, 0))
 
     def push(self, pcm: Pcm, voiced: bool, speaking: bool, noise_dbfs: float = -100.0) -> int:
         """Take one frame int16[320]; return how many nuclei it confirmed.
 
-        `voiced` is `Pitch.voiced` for the same frame, `speaking` the voice-activity decision
-        (up to 80 ms late does no harm), `noise_dbfs` the noise floor if known.
+        `voiced` is `Pitch.decided_voiced` after the same frame, `speaking` the voice-activity
+        decision (up to 80 ms late does no harm), `noise_dbfs` the noise floor if known.
         """
-        return int(
-            follow_nuclei(
-                check(pcm),
-                voiced,
-                speaking,
-                noise_dbfs,
-                self._window,
-                self._means,
-                self._squares,
-                self._histogram,
-                self._values,
-                self._marks,
-                self._flags,
-                self._ring,
-            )
+        confirmed = follow_nuclei(
+            check(pcm),
+            voiced,
+            speaking,
+            noise_dbfs,
+            self._window,
+            self._means,
+            self._squares,
+            self._histogram,
+            self._values,
+            self._marks,
+            self._flags,
+            self._ring,
         )
+        if self._marks[_FRAMES] >= self._seconds[-1][1] + FRAMES_PER_S:
+            self._seconds.append((int(self._marks[_NUCLEI]), int(self._marks[_FRAMES])))
+        return int(confirmed)
 
     @property
     def count(self) -> int:
@@ -248,6 +250,18 @@ class SyllableNuclei:
         if self._marks[_FRAMES] < self.MIN_FRAMES:
             return None
         return self.count / self.speaking_s
+
+    @property
+    def acceleration(self) -> float | None:
+        """Articulation rate of the last 15 s of speaking time against all before it, as a share.
+
+        0.1 is 10 % faster, about the least that is noticed. `None` before 15 s of each.
+        """
+        count, frames = self._seconds[0]
+        if len(self._seconds) <= RECENT_S or frames < RECENT_S * FRAMES_PER_S or count == 0:
+            return None
+        recent = (self.count - count) / (int(self._marks[_FRAMES]) - frames)
+        return recent * frames / count - 1.0
 
 
 MIN_WORDS = 10
@@ -306,6 +320,17 @@ class WordRate:
         if not self._words:
             return None
         return rate_wpm(len(self._words), self._words[-1][2] - self._words[0][1])
+
+    def acceleration(self, since_ms: int) -> float | None:
+        """Rate of the words since `since_ms` against all before them, as a share.
+
+        0.1 is 10 % faster. `None` while either has fewer than 10 words or 2 s.
+        """
+        recent = self.recent_wpm(since_ms)
+        if recent is None:
+            return None
+        before = rate_wpm(self.count - len(self._words), self._words[0][1])
+        return None if before is None else recent / before - 1.0
 
 
 def words_per_minute(

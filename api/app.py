@@ -18,7 +18,7 @@ from api import problems
 from api.calls import Calls
 from api.logs import RequestLog
 from api.recognizer import NodeRecognizer
-from api.routes import metrics, microphone, pages, sessions, websocket, whep, whip
+from api.routes import catalogues, metrics, microphone, pages, sessions, websocket, whep, whip
 from api.settings import Settings
 from engine import features, silero
 from engine.asr.correction import Corrector
@@ -86,6 +86,7 @@ def create_app(
             *whip.routes,
             *whep.routes,
             *microphone.routes,
+            *catalogues.routes,
             *websocket.routes,
         ]
     )

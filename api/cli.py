@@ -6,7 +6,7 @@ from importlib import import_module
 
 import click
 
-COMMANDS = ("demo", "models", "serve")
+COMMANDS = ("demo", "models", "reanalyse", "replay", "serve")
 
 
 class Lazy(click.Group):

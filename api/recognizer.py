@@ -62,6 +62,10 @@ class NodeRecognizer(Recognizer, Protocol):
     def ready(self) -> bool:
         """Whether it takes work now; False, too, while it recovers."""
 
+    @property
+    def languages(self) -> frozenset[str] | None:
+        """Those it recognizes, as ISO 639-1; None where only somebody else knows."""
+
     def statistics(self) -> Counts: ...
 
 

@@ -14,7 +14,10 @@ from benchmarks.report import Report
 
 NAMES = (
     "call",
+    "analyzers",
+    "clarity",
     "feedback",
+    "filled_pauses",
     "objections",
     "impair",
     "mouth",

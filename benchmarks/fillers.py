@@ -117,7 +117,7 @@ def decoded(ways: Sequence[Way], utterances: Sequence[Utterance]) -> dict[str, H
 def _lead(model: ShortContextWhisper, way: Way) -> None:
     """Have `model` decode `way` from now on. The product has no such switch: it needs none."""
     vocabulary = Vocabulary(ensure(), manner=way.before)
-    model._vocabulary = model._full()._vocabulary = vocabulary  # noqa: SLF001
+    model._vocabulary = model.full_context()._vocabulary = vocabulary  # noqa: SLF001
     bias = model._decoder._vocabulary.bias  # noqa: SLF001
     for tokens in TOKENS.values():
         bias[list(tokens)] = way.bonus

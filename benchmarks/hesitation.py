@@ -60,9 +60,22 @@ def tally(reference: str, hypothesis: str) -> Tally:
     return Tally(said.count(_FILLER), kept, heard.count(_FILLER) - kept)
 
 
+def is_filler(word: str) -> bool:
+    """Whether `word` is some spelling of "um" or "uh"."""
+    return _SPELLINGS.fullmatch(word.lower()) is not None
+
+
+def spans(grid: str) -> list[tuple[int, int]]:
+    """Begin and end (ms) of each filler in the text of a TextGrid, in order."""
+    return [
+        (round(float(begin_s) * 1000), round(float(end_s) * 1000))
+        for begin_s, end_s, _ in _INTERVAL.findall(grid)
+    ]
+
+
 def _words(text: str) -> list[str]:
     words = _WORD.findall(text.lower())
-    return [_FILLER if _SPELLINGS.fullmatch(word) else word for word in words]
+    return [_FILLER if is_filler(word) else word for word in words]
 
 
 def spontaneous() -> list[Utterance]:
@@ -119,14 +132,20 @@ def _with_filler(
     words = clause.words
     gaps = np.array([b.start_ms - a.end_ms for a, b in pairwise(words)])
     place = int(rng.choice(np.flatnonzero(gaps == gaps.max())))
-    at = (words[place].end_ms + words[place + 1].start_ms) // 2 * SAMPLE_RATE // 1000
-    pcm = narrowed(clause.audio)
+    middle_ms = (words[place].end_ms + words[place + 1].start_ms) // 2
+    whole, _ = inserted(narrowed(clause.audio), filler, middle_ms)
+    texts = [word.text for word in words]
+    return Utterance(name, whole, " ".join([*texts[: place + 1], text, *texts[place + 1 :]]))
+
+
+def inserted(pcm: Pcm, filler: Pcm, at_ms: int) -> tuple[Pcm, int]:
+    """`pcm` with `filler` at `at_ms`, as loud as `pcm` is, and the filler's first sample."""
+    at = at_ms * SAMPLE_RATE // 1000
     sound = filler.astype(np.float64) * _level(pcm) / _level(filler)
     pause = np.zeros(PAUSE_MS * SAMPLE_RATE // 1000)
     pieces = [_faded(pcm[:at]), pause, _faded(sound), pause, _faded(pcm[at:])]
     whole = np.clip(np.round(np.concatenate(pieces)), -32768, 32767).astype(np.int16)
-    texts = [word.text for word in words]
-    return Utterance(name, whole, " ".join([*texts[: place + 1], text, *texts[place + 1 :]]))
+    return whole, at + len(pause)
 
 
 def _level(pcm: Pcm) -> float:

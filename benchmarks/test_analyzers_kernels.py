@@ -11,10 +11,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from analyzers.activity import ActiveLevel, ShortSpeechLevel
 from analyzers.clarity import NoiseFloor
 from analyzers.clipping import Clipping
 from analyzers.fillers import lexicon
-from analyzers.loudness import ActiveLevel, Level, Momentary, ShortSpeechLevel
+from analyzers.loudness import Level, Momentary
 from analyzers.pace import SyllableNuclei
 from analyzers.pitch import Pitch
 from engine.features import Baseline, TrackAnalyzers, warm

@@ -126,6 +126,8 @@ class Quantities(Wire):
     snr_db: float | None
     clipped_pct: float
     asr_certainty: float | None
+    modulation_db: float | None = None
+    consonants_db: float | None = None
     fillers: int
     hedges: int
     fillers_per_100_words: float | None

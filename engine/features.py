@@ -10,21 +10,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from analyzers import delivery
+from analyzers.activity import ActiveLevel, LevelVariation, ShortSpeechLevel
 from analyzers.baseline import measure_microphone
 from analyzers.clarity import Certainty, NoiseFloor, snr_db
 from analyzers.clipping import Clipping
+from analyzers.disfluencies import Disfluencies
+from analyzers.filled_pauses import FilledPauses
 from analyzers.fillers import Lexicon, Occurrence, lexicon, per_100_words
 from analyzers.frame import FLOOR_DBFS, FRAME_MS, check
-from analyzers.loudness import (
-    ActiveLevel,
-    Level,
-    LevelVariation,
-    Momentary,
-    ShortSpeechLevel,
-)
+from analyzers.loudness import Level, Momentary
+from analyzers.modulation import Modulation
 from analyzers.pace import SyllableNuclei, WordRate
 from analyzers.pauses import Pauses
 from analyzers.pitch import Pitch, PitchRange
+from analyzers.spectrum import Balance, Bands
 from analyzers.talk import TURN_PAUSE_MS, Monologue
 from engine.events import Metrics, Quantities, Scores, Word
 from engine.frames import FRAME_SAMPLES, Pcm
@@ -33,6 +32,8 @@ RATE_WINDOW_MS = 30_000
 TEXT_WINDOW_MS = 60_000
 HOLD_MS = 200
 """A shorter hole in the audio leaves the gauges where they were; a longer one empties them."""
+TEXT_WITHIN_MS = 15_000
+"""An utterance is no longer than this: what was heard so long ago has its words or gets none."""
 MIN_ABSENCE_MS = 250
 """A hole of a pause's length may have swallowed words: it is left out of speaking rates."""
 
@@ -78,7 +79,7 @@ class Features:
 
 
 class TrackAnalyzers:
-    """Every streaming analyzer of one track.
+    """Every streaming analyzer of one track. Fillers are those written and those only heard.
 
     `baseline` is the person's microphone check, if there was one; `words` the list of fillers and
     hedges, English by default.
@@ -96,6 +97,11 @@ class TrackAnalyzers:
         self._noise = NoiseFloor()
         self._pitch = Pitch()
         self._range = PitchRange()
+        self._bands = Bands()
+        self._modulation = Modulation()
+        self._balance = Balance()
+        self._filled = FilledPauses()
+        self._disfluencies = Disfluencies()
         self._nuclei = SyllableNuclei()
         self._pauses = Pauses()
         self._monologue = Monologue()
@@ -127,6 +133,8 @@ class TrackAnalyzers:
             # What lies before a long hole must not be correlated with what follows it.
             self._momentary.reset()
             self._pitch.reset()
+            self._filled.reset()
+            self._bands.reset()
         self._absent_ms = 0
         self._speaking = speaking
         self._level.push(pcm)
@@ -134,12 +142,21 @@ class TrackAnalyzers:
         self._momentary.push(pcm)
         self._clipping.push(pcm)
         self._noise.push(power, speaking)
+        energies = self._bands.push(pcm)
+        self._modulation.push(energies, speaking)
+        self._balance.push(energies, speaking)
         f0_hz = self._pitch.push(pcm)
         if f0_hz is not None and speaking:
             self._range.push(f0_hz)
+        filled = self._filled.push(pcm, self._pitch.voiced, start_ms)
+        if filled is not None and speaking:
+            self._disfluencies.hear(filled)
         noise_dbfs = self._noise.level_dbfs
         self._nuclei.push(
-            pcm, self._pitch.voiced, speaking, FLOOR_DBFS if noise_dbfs is None else noise_dbfs
+            pcm,
+            self._pitch.decided_voiced,
+            speaking,
+            FLOOR_DBFS if noise_dbfs is None else noise_dbfs,
         )
         self._pauses.push(speaking)
         self._monologue.push(speaking)
@@ -152,11 +169,13 @@ class TrackAnalyzers:
 
     def add_words(self, words: Sequence[Word]) -> None:
         """Take the words of one final, once, in order of time."""
-        occurrences = self._lexicon.find(words)
-        self._occurrences.extend(occurrences)
+        self._count(self._disfluencies.read(words, self._lexicon.find(words)))
         self._word_ends_ms.extend(word[2] for word in words)
         self._rate.push(words, self._absences)
         self._certainty.push(words)
+
+    def _count(self, occurrences: Sequence[Occurrence]) -> None:
+        self._occurrences.extend(occurrences)
         fillers = sum(found.kind == "filler" for found in occurrences)
         self._fillers += fillers
         self._hedges += len(occurrences) - fillers
@@ -166,6 +185,7 @@ class TrackAnalyzers:
         heard = self._absent_ms < HOLD_MS and self._t_ms > 0
         short_dbfs = self._short.level_dbfs
         noise_dbfs = self._noise.level_dbfs
+        self._count(self._disfluencies.settle(self._t_ms - TEXT_WITHIN_MS))
         since_ms = self._t_ms - TEXT_WINDOW_MS
         while self._word_ends_ms and self._word_ends_ms[0] < since_ms:
             self._word_ends_ms.popleft()
@@ -174,6 +194,7 @@ class TrackAnalyzers:
         words = len(self._word_ends_ms)
         fillers = sum(found.kind == "filler" for found in self._occurrences)
         hedges = len(self._occurrences) - fillers
+        fillers += self._disfluencies.waiting
         talking = self._pauses.silence_ms < TURN_PAUSE_MS
         return Features(
             t_ms=self._t_ms,
@@ -206,6 +227,7 @@ class TrackAnalyzers:
         compute them again.
         """
         active_dbfs = self._active.level_dbfs
+        fillers = self._fillers + self._disfluencies.waiting
         quantities = Quantities(
             speech_s=round(self._speech_ms / 1000, 1),
             words=self._rate.count,
@@ -217,9 +239,11 @@ class TrackAnalyzers:
             snr_db=_snr(active_dbfs, self._noise.level_dbfs),
             clipped_pct=round(self._clipping.total_pct, 2),
             asr_certainty=_rounded(self._certainty.mean, 3),
-            fillers=self._fillers,
+            modulation_db=_rounded(self._modulation.depth_db),
+            consonants_db=_rounded(self._balance.consonants_db),
+            fillers=fillers,
             hedges=self._hedges,
-            fillers_per_100_words=_rounded(per_100_words(self._fillers, self._rate.count)),
+            fillers_per_100_words=_rounded(per_100_words(fillers, self._rate.count)),
             hedges_per_100_words=_rounded(per_100_words(self._hedges, self._rate.count)),
             pauses=self._pauses.count,
             longest_pause_ms=self._pauses.longest_ms,
@@ -256,6 +280,8 @@ def scores(quantities: Quantities) -> Scores:
             snr_db=q.snr_db,
             clipped_pct=q.clipped_pct,
             asr_certainty=q.asr_certainty,
+            modulation_db=q.modulation_db,
+            consonants_db=q.consonants_db,
             speech_s=q.speech_s,
             words=q.words,
         ),

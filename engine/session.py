@@ -28,7 +28,8 @@ from engine.events import (
 from engine.features import Baseline
 from engine.frames import Frame
 from engine.journal import Journal
-from engine.track import Track
+from engine.rules import version
+from engine.track import LIVE, Parts, Track
 
 log = structlog.get_logger(__name__)
 
@@ -76,6 +77,7 @@ class Session:
         first_utterance: int = 1,
         start_sample: int = 0,
         corrector: Corrector | None = None,
+        parts: Callable[[str], Parts] = lambda track: LIVE,
     ) -> None:
         self.id = session_id
         self.config = config
@@ -91,9 +93,17 @@ class Session:
         self._recognizer = recognizer
         # The terms are English.
         self._corrector = corrector if config.language == "en" else None
+        self._began: dict[str, Any] = {
+            "state": state,
+            "seq": next_seq,
+            "utterance": first_utterance,
+            "sample": start_sample,
+        }
         self._seq = next_seq - 1
         self._first_utterance = first_utterance
         self._start_sample = start_sample
+        self._parts = parts
+        self._is_set_up = False
         self._subscribers: list[Subscriber] = []
         self._meter_subscribers: list[MeterSubscriber] = []
         self._gap = 0
@@ -131,9 +141,10 @@ class Session:
                 self._first_utterance,
                 language=self.config.language,
                 corrector=self._corrector,
-                emit=lambda data: self.emit(data, name),
+                emit=lambda data: self._derive(data, name),
                 meters=lambda t_ms, meters: self._meters(name, t_ms, meters),
                 record=self.record,
+                parts=self._parts(name),
             )
             track.skip(self._start_sample)
         return track
@@ -148,6 +159,7 @@ class Session:
 
     def skip(self, track: str, to_sample: int) -> None:
         """The track's time line goes on at `to_sample`: the client was away until then."""
+        self.record("skip", t=self.t_ms, track=track, to=to_sample)
         self.tracks[track].skip(to_sample)
 
     def set_link(self, track: str, link: Link | None) -> None:
@@ -158,10 +170,19 @@ class Session:
         """Number an event, write it to the journal, then hand it out.
 
         Where the journal takes no more it is handed out all the same, and its number is used up.
+        What comes from outside, as here, the journal marks as ``given``: a replay takes it as it
+        is, and makes all other events again.
         """
+        return self._emit(data, track, {"given": True})
+
+    def _derive(self, data: Wire, track: str | None = None) -> Event:
+        """As `emit`, of what follows from the other records."""
+        return self._emit(data, track, {})
+
+    def _emit(self, data: Wire, track: str | None, mark: dict[str, Any]) -> Event:
         self._seq += 1
         event = Event.of(self._seq, self.t_ms, track, data)
-        self._write("event", {"e": event.model_dump()})
+        self._write("event", {"e": event.model_dump(), **mark})
         if isinstance(data, Metrics):
             self.metrics = data
         elif isinstance(data, Feedback):
@@ -187,6 +208,12 @@ class Session:
 
     def _write(self, kind: str, fields: dict[str, Any]) -> None:
         try:
+            if not self._is_set_up:
+                self._set_up()
+            if len(self.tracks) > 1:
+                # A single track's position every record tells in its own way.
+                ends = {name: track.end_sample for name, track in self.tracks.items()}
+                fields = {**fields, "ends": ends}
             if self._gap:
                 self.journal.append("gap", missing=self._gap)
                 self._gap = 0
@@ -198,6 +225,17 @@ class Session:
                 log.error("journal_failed", session=self.id, error=repr(error))
                 self._why_unwritten = error.strerror or str(error)
 
+    def _set_up(self) -> None:
+        """Begin this node's part of the journal with what the session was started with."""
+        self.journal.append(
+            "setup",
+            config=asdict(self.config),
+            **self._began,
+            tracks=list(self.tracks),
+            rules=version(),
+        )
+        self._is_set_up = True
+
     def _tell_unwritten(self) -> None:
         why, self._why_unwritten = self._why_unwritten, None
         if why is not None:
@@ -205,17 +243,26 @@ class Session:
 
     def enter(self, state: SessionState, reason: str | None = None) -> bool:
         """Change state. False, and nothing happens, where the state machine has no such step."""
+        return self._enter(state, reason, self.emit)
+
+    def _enter(
+        self, state: SessionState, reason: str | None, emit: Callable[[Wire], Event]
+    ) -> bool:
         if state not in TRANSITIONS[self.state]:
             return False
         log.info("session_state", session=self.id, state=state, before=self.state, reason=reason)
         if state in ("paused", "interrupted"):
-            self.flush()
+            self._flush()
         self.state = state
-        self.emit(StateChanged(state=state, reason=reason))
+        emit(StateChanged(state=state, reason=reason))
         return True
 
     def flush(self) -> None:
         """End every utterance and ask for its final words."""
+        self.record("flush", t=self.t_ms)
+        self._flush()
+
+    def _flush(self) -> None:
         for track in self.tracks.values():
             track.flush()
 
@@ -228,18 +275,20 @@ class Session:
         """Emit what words are due and the last metrics, then enter `completed`, once."""
         if self.state == "completed":
             return
+        self.record("close", t=self.t_ms, state="completed", reason=reason)
         for track in self.tracks.values():
             track.close()
-        self.enter("completed", reason)
+        self._enter("completed", reason, self._derive)
         self._recognizer.forget(self.id)
 
     def suspend(self, reason: str) -> None:
         """Emit what words are due and the metrics so far, then leave the call to a later node."""
         if self.state == "completed":
             return
+        self.record("close", t=self.t_ms, state="interrupted", reason=reason)
         for track in self.tracks.values():
-            track.close()
-        self.enter("interrupted", reason)
+            track.close(is_over=False)
+        self._enter("interrupted", reason, self._derive)
         self._recognizer.forget(self.id)
 
     def command(self, command: Command, track: str) -> None:
@@ -248,7 +297,7 @@ class Session:
             "command", t=self.t_ms, track=track, command=command.model_dump(exclude_defaults=True)
         )
         if command.type == "bookmark":
-            self.emit(Bookmark(at_ms=self.t_ms, label=command.label), track)
+            self._derive(Bookmark(at_ms=self.t_ms, label=command.label), track)
         elif command.type == "device":
             self._on_device(command, track)
 
@@ -259,7 +308,7 @@ class Session:
         judged = self.config.volume_feedback and is_checked and is_steady
         if self.tracks[track].judge_volume(judged) and not judged:
             why = "this microphone was not checked" if is_steady else "it adjusts its own level"
-            self.emit(Degraded(what="volume feedback", why=why), track)
+            self._derive(Degraded(what="volume feedback", why=why), track)
 
     def events(self, after_seq: int = 0) -> list[dict[str, Any]]:
         """Journalled events with `seq` > `after_seq`, oldest first."""

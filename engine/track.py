@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 
 from engine.asr.correction import Corrector
-from engine.asr.window import Hypothesis, Recognizer, Window
-from engine.events import Link, Meters, TranscriptFinal, Wire
+from engine.asr.cut import cut_point
+from engine.asr.window import Hypothesis, Kind, Recognizer, SpokenWord, Window
+from engine.catalogue import catalogue
+from engine.events import Feedback, Link, Meters, TranscriptFinal, Wire
 from engine.features import Baseline, Features, TrackAnalyzers
 from engine.feedback import Coach, Now
 from engine.frames import FRAME_MS, SAMPLE_RATE, Frame, Ring, Source, ms_of
 from engine.lateness import Lateness
-from engine.utterance import Utterances
+from engine.summary import Stretches, summary
+from engine.trace import VoiceTrace
+from engine.utterance import Cut, Utterances
 from engine.vad import VoiceActivity
 
 RING_S = 30.0
@@ -24,6 +28,19 @@ VOICED_WITHIN = SAMPLE_RATE // 10
 FEATURES = tuple(field.name for field in fields(Features))
 
 Record = Callable[..., None]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a track listens, measures and judges with. A replay brings its own."""
+
+    voice: Callable[[], VoiceActivity] = VoiceActivity
+    analyzers: Callable[[Baseline | None], TrackAnalyzers] = TrackAnalyzers
+    coach: Callable[..., Coach] = Coach
+    cut: Cut = cut_point
+
+
+LIVE = Parts()
 
 
 class Track:
@@ -43,6 +60,7 @@ class Track:
         emit: Callable[[Wire], object],
         meters: Callable[[int, Meters], None],
         record: Record,
+        parts: Parts = LIVE,
     ) -> None:
         self.name = name
         self.link: Link | None = None
@@ -53,9 +71,15 @@ class Track:
         self._send_meters = meters
         self._record = record
         self._ring = Ring(RING_S)
-        self._vad = VoiceActivity()
-        self._analyzers = TrackAnalyzers(baseline)
-        self._coach = Coach()
+        self._vad = parts.voice()
+        self._trace = VoiceTrace()
+        self._analyzers = parts.analyzers(baseline)
+        self._cut_point = parts.cut
+        self._coach = parts.coach(language=language)
+        self._catalogue = catalogue(language)
+        self._stretches = Stretches()
+        self._cues: list[Feedback] = []
+        """At most one in 8 s."""
         self._recognizer = recognizer
         self._corrector = corrector
         self._utterances = Utterances(
@@ -67,6 +91,7 @@ class Track:
             lambda: recognizer.step_s,
             language=language,
             first_number=first_utterance,
+            cut=self._cut,
         )
         self._lateness = Lateness()
         self._play: tuple[Source, int] | None = None
@@ -89,6 +114,9 @@ class Track:
         self._ring.push(frame)
         self._note_play(frame)
         edge = self._vad.push(frame)
+        voice = self._trace.push(self._vad, edge)
+        if voice is not None:
+            self._record("voice", track=self.name, at=frame.end_sample, **voice)
         self._analyzers.push(
             frame.pcm, ms_of(frame.start_sample), frame.source.measured, self._is_voiced()
         )
@@ -109,16 +137,21 @@ class Track:
         self.flush()
         self._ring.skip(to_sample)
         self._vad.skip(to_sample)
+        self._trace.skip(to_sample)
         self._play = None
 
     def flush(self) -> None:
         """End the current utterance and ask for its final words."""
         self._utterances.flush(self._vad)
 
-    def close(self) -> None:
-        """Make final what words there are, emit the last metrics, and take no answers any more."""
+    def close(self, *, is_over: bool = True) -> None:
+        """Make final what words there are, emit the last metrics, and where the call `is_over` what
+        it comes to; take no answers any more."""
         self._utterances.settle()
         self.summarise()
+        if is_over:
+            metrics = self._analyzers.metrics()
+            self._emit(summary(metrics, self._cues, self._stretches, self._catalogue))
         self._is_closed = True
         self._ring.release()
 
@@ -136,7 +169,22 @@ class Track:
         return self._vad.speaking and self._vad.silence_samples <= VOICED_WITHIN
 
     def _ask(self, window: Window) -> None:
+        if window.kind is not Kind.FINAL:
+            # How soon it is asked follows the recognizer's load; last words are asked for always.
+            self._record("ask", track=self.name, at=window.end_sample)
         self._recognizer.submit(window, self._answered)
+
+    def _cut(self, hypothesis: Hypothesis, settled: int) -> tuple[list[SpokenWord], int]:
+        kept, sample = self._cut_point(hypothesis, settled)
+        self._record(
+            "cut",
+            track=self.name,
+            at=self._ring.end_sample,
+            utterance=hypothesis.window.utterance,
+            kept=len(kept),
+            sample=sample,
+        )
+        return kept, sample
 
     def _answered(self, hypothesis: Hypothesis) -> None:
         if self._is_closed:
@@ -170,7 +218,9 @@ class Track:
     def _on_features(self, t_ms: int, features: Features) -> None:
         values = {name: getattr(features, name) for name in FEATURES}
         link = self.link.model_dump() if self.link else None
-        self._record("features", track=self.name, f=values, link=link)
+        pressure = self._recognizer.pressure
+        more = {"pressure": pressure} if pressure else {}
+        self._record("features", track=self.name, f=values, link=link, **more)
         self._send_meters(
             t_ms,
             Meters(
@@ -184,11 +234,13 @@ class Track:
             ),
         )
         age_ms = self._utterances.age_samples(self._vad) * 1000 // SAMPLE_RATE
-        degraded = self._lateness.step(t_ms, self._recognizer.pressure, age_ms)
+        degraded = self._lateness.step(t_ms, pressure, age_ms)
         if degraded is not None:
             self._emit(degraded)
+        self._stretches.push(features)
         cue = self._coach.step(t_ms, Now(features, self.link, self._volume_feedback))
         if cue is not None:
+            self._cues.append(cue)
             self._emit(cue)
 
     def _note_play(self, frame: Frame) -> None:

@@ -66,6 +66,10 @@ class _Utterance:
     pauses: list[tuple[int, int]] = field(default_factory=list)
 
 
+Cut = Callable[[Hypothesis, int], tuple[list[SpokenWord], int]]
+"""As `cut_point`."""
+
+
 class Utterances:
     """One track's utterances.
 
@@ -85,6 +89,7 @@ class Utterances:
         *,
         language: str = "en",
         first_number: int = 1,
+        cut: Cut = cut_point,
     ) -> None:
         self._session = session
         self._track = track
@@ -93,6 +98,7 @@ class Utterances:
         self._emit = emit
         self._step_s = step_s
         self._language = language
+        self._cut_point = cut
         self._next_number = first_number
         self._current: _Utterance | None = None
         self._open: dict[int, _Utterance] = {}
@@ -287,7 +293,7 @@ class Utterances:
         """End `utterance` behind committed words and go on with the rest as another."""
         if hypothesis.failed is None:
             self._partial(utterance, hypothesis)
-            kept, cut_sample = cut_point(hypothesis, utterance.agreement.settled)
+            kept, cut_sample = self._cut_point(hypothesis, utterance.agreement.settled)
             mine, behind = utterance.agreement.parted(kept)
             sealed = mine.sealed(kept)
             if behind.committed:

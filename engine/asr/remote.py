@@ -149,6 +149,10 @@ class RemoteRecognizer:
         return self._client is not None and self._outage is None
 
     @property
+    def languages(self) -> None:
+        """Which it knows is the server's own affair."""
+
+    @property
     def step_s(self) -> float:
         return math.inf if self.pressure is Pressure.FINALS_ONLY else self._load.step_s
 

@@ -118,6 +118,11 @@ class Scheduler:
         return all(worker.process.is_ready for worker in self._first)
 
     @property
+    def languages(self) -> frozenset[str]:
+        """Those that it has a model for."""
+        return frozenset(self._models)
+
+    @property
     def pids(self) -> list[int]:
         """The workers' processes, for measuring their CPU time."""
         return [worker.process.pid for worker in self._workers if worker.process.pid is not None]

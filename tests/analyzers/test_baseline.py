@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from analyzers.activity import ActiveLevel
 from analyzers.baseline import ADVICE, measure_microphone
-from analyzers.loudness import ActiveLevel
 from tests.analyzers.recordings import Pcm, gain, noise, pcm, read, sine, speaking
 
 

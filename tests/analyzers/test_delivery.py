@@ -21,13 +21,23 @@ def volume(level_vs_baseline_db, clipped_pct=0.0, speech_s=60.0):
     )
 
 
-def clarity(snr_db=30.0, clipped_pct=0.0, asr_certainty=0.95, speech_s=60.0, words=100):
+def clarity(
+    snr_db=30.0,
+    clipped_pct=0.0,
+    asr_certainty=0.95,
+    speech_s=60.0,
+    words=100,
+    modulation_db=9.0,
+    consonants_db=-11.0,
+):
     return delivery.clarity(
         snr_db=snr_db,
         clipped_pct=clipped_pct,
         asr_certainty=asr_certainty,
         speech_s=speech_s,
         words=words,
+        modulation_db=modulation_db,
+        consonants_db=consonants_db,
     )
 
 
@@ -63,17 +73,29 @@ def test_volume_without_a_microphone_check_is_unknown():
     assert volume(None) is None
 
 
-def test_clarity_weighs_noise_clipping_and_certainty():
+def test_clarity_weighs_certainty_noise_modulation_clipping_and_muffling():
     assert clarity() == 100
-    assert clarity(snr_db=0) == 65
-    assert clarity(clipped_pct=1) == 85
-    assert clarity(asr_certainty=0.5) == 50
-    assert clarity(snr_db=-5, clipped_pct=9, asr_certainty=0.1) == 0
+    assert clarity(snr_db=0) == 85
+    assert clarity(snr_db=15) == 97
+    assert clarity(modulation_db=2) == 70
+    assert clarity(modulation_db=5.5) == 85
+    assert clarity(clipped_pct=1) == 90
+    assert clarity(consonants_db=-26) == 90
+    assert clarity(asr_certainty=0.5) == 65
+    assert clarity(-5, 9, 0.1, modulation_db=0, consonants_db=-40) == 0
 
 
-def test_clarity_before_the_noise_is_known_rests_on_the_rest():
+def test_clarity_before_noise_or_room_are_known_rests_on_the_rest():
     assert clarity(snr_db=None) == 100
-    assert clarity(snr_db=None, clipped_pct=1) == round(100 * 0.5 / 0.65)
+    assert clarity(snr_db=None, clipped_pct=1) == round(100 * 0.75 / 0.85)
+    assert clarity(snr_db=0, modulation_db=None, consonants_db=None) == round(100 * 0.45 / 0.6)
+
+
+def test_a_caller_without_room_and_muffling_gets_a_clarity():
+    assert (
+        delivery.clarity(snr_db=30.0, clipped_pct=0.0, asr_certainty=0.95, speech_s=60.0, words=100)
+        == 100
+    )
 
 
 def test_confidence_weighs_fillers_hedges_and_steadiness():
@@ -110,7 +132,7 @@ def test_scores_of_anything_are_none_or_whole_numbers_from_0_to_100(a, b, c, d, 
     for score in (
         pace(a, words=words),
         volume(c, clipped_pct=b),
-        clarity(c, b, d, words=words),
+        clarity(c, b, d, words=words, modulation_db=e, consonants_db=f),
         confidence(d, e, f, words=words),
     ):
         assert score is None or (isinstance(score, int) and 0 <= score <= 100)
@@ -126,3 +148,16 @@ def test_more_fillers_never_raise_confidence(a, b):
 def test_more_noise_never_raises_clarity(a, b):
     low, high = sorted([a, b])
     assert clarity(snr_db=low) <= clarity(snr_db=high)
+
+
+@given(st.floats(0, 12), st.floats(0, 12))
+def test_less_modulation_never_raises_clarity(a, b):
+    low, high = sorted([a, b])
+    assert clarity(modulation_db=low) <= clarity(modulation_db=high)
+
+
+def test_noise_and_room_lower_clarity_at_every_step_that_is_heard():
+    by_noise = [clarity(snr_db=snr) for snr in (30, 20, 10, 5, 0)]
+    by_room = [clarity(modulation_db=depth) for depth in (8.5, 6.5, 5.0, 3.5)]
+    for scores in (by_noise, by_room):
+        assert scores == sorted(set(scores), reverse=True)

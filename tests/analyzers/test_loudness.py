@@ -1,5 +1,7 @@
 """Level, K-weighted loudness and active speech level against their standards."""
 
+import re
+
 import numpy as np
 import pyloudnorm
 import pytest
@@ -9,15 +11,17 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.signal import lfilter, sosfreqz
 
+from analyzers.activity import ActiveLevel, LevelVariation, ShortSpeechLevel, active_power
 from analyzers.frame import FLOOR_DBFS
 from analyzers.loudness import (
-    ActiveLevel,
+    DUAL_MONO_LU,
     Level,
-    LevelVariation,
+    Loudness,
     Momentary,
-    ShortSpeechLevel,
-    active_power,
+    block_powers,
+    integrated_lufs,
     k_weighting,
+    lufs,
     mean_square,
 )
 from tests.analyzers.recordings import frames, gain, noise, pcm, read, sine, speaking
@@ -275,3 +279,206 @@ def test_a_voice_that_fades_and_swells_varies_more_than_a_steady_one(reading):
     steady, varied = deviations
     assert steady < 3.5
     assert varied > steady + 2.5
+
+
+def metered(signal):
+    """The frame meter after `signal`, and its short-term loudness at every frame."""
+    meter = Loudness()
+    short = []
+    for frame in frames(signal):
+        meter.push(frame)
+        short.append(meter.short_term_lufs)
+    return meter, short
+
+
+def whole_blocks(signal, rate):
+    """Without the rest behind the last block of 400 ms; one begins every 100 ms.
+
+    pyloudnorm counts a rest of 50 ms or more as if silence completed it, which is up to 0.15 LU on
+    a clip of five seconds; BS.1770 leaves it out.
+    """
+    step = rate // 10
+    return signal[: len(signal) // step * step]
+
+
+def pyloudnorm_lufs(signal, rate):
+    return pyloudnorm.Meter(rate).integrated_loudness(whole_blocks(signal, rate))
+
+
+@pytest.mark.parametrize("rate", [16_000, 48_000])
+def test_integrated_loudness_is_pyloudnorms_on_speech(two_cities, reading, rate):
+    signal = soundfile.read(two_cities)[0] if rate == 48_000 else reading / 32768.0
+    assert integrated_lufs(signal, rate) == pytest.approx(pyloudnorm_lufs(signal, rate), abs=0.1)
+
+
+def test_streamed_integrated_loudness_is_the_whole_signals(reading):
+    signal = np.concatenate([reading, gain(reading[:160_000], -25), noise(-60, 5.0)])
+    meter, _ = metered(signal)
+    assert meter.integrated_lufs == pytest.approx(integrated_lufs(signal, 16_000), abs=0.02)
+    assert meter.integrated_lufs == pytest.approx(
+        pyloudnorm_lufs(signal / 32768.0, 16_000), abs=0.1
+    )
+
+
+@pytest.mark.test_data(
+    "longform/*.flac",
+    "speech/vctk/*.flac",
+    "speech/ljspeech/*.flac",
+    "speech/librispeech*/**/*.flac",
+    "speech/mfa/*.flac",
+    "noise/*/*.flac",
+)
+def test_integrated_loudness_is_pyloudnorms_on_recordings(data_file):
+    signal, rate = soundfile.read(data_file)
+    assert integrated_lufs(signal, rate) == pytest.approx(pyloudnorm_lufs(signal, rate), abs=0.1)
+    if signal.ndim == 1 and rate == 16_000:
+        meter, _ = metered(read(data_file))
+        assert meter.integrated_lufs == pytest.approx(pyloudnorm_lufs(signal, rate), abs=0.1)
+
+
+@pytest.mark.test_data("loudness/*.wav")
+def test_integrated_loudness_is_the_compliance_files_value(data_file, data_manifest):
+    signal, rate = soundfile.read(data_file)
+    notes = data_manifest[f"loudness/{data_file.name}"]["notes"]
+    expected = float(re.search(r"loudness (-[0-9.]+)", notes)[1])
+    assert integrated_lufs(signal, rate) == pytest.approx(expected, abs=0.1)
+
+
+def tone(*parts, channels=2, rate=48_000, gains_db=None):
+    """EBU Tech 3341: a 1 kHz sine in phase on all channels, parts of (peak dBFS or None, s)."""
+    peaks = np.concatenate(
+        [np.full(round(s * rate), 0.0 if db is None else 10 ** (db / 20)) for db, s in parts]
+    )
+    sine_1k = peaks * np.sin(2 * np.pi * 1000 * np.arange(len(peaks)) / rate)
+    gains = 10 ** (np.array(gains_db or [0.0] * channels) / 20)
+    return sine_1k[:, np.newaxis] * gains
+
+
+EBU_INTEGRATED = {
+    "1": (tone((-23, 20)), -23.0),
+    "2": (tone((-33, 20)), -33.0),
+    "3": (tone((-36, 10), (-23, 60), (-36, 10)), -23.0),
+    "4": (tone((-72, 10), (-36, 10), (-23, 60), (-36, 10), (-72, 10)), -23.0),
+    "5": (tone((-26, 20), (-20, 20.1), (-26, 20)), -23.0),
+    "6": (tone((0, 20), gains_db=[-28, -28, -24, -30, -30]), -23.0),
+}
+
+
+@pytest.mark.parametrize("number", EBU_INTEGRATED)
+def test_integrated_loudness_of_ebu_tech_3341_signals(number):
+    signal, expected = EBU_INTEGRATED[number]
+    assert integrated_lufs(signal, 48_000) == pytest.approx(expected, abs=0.1)
+
+
+def loudest(signal, block_s):
+    return lufs(float(block_powers(signal, 48_000, block_s, 0.01).max()))
+
+
+def test_short_term_loudness_of_ebu_tech_3341_signal_9_stands_still():
+    powers = block_powers(tone(*[(-20, 1.34), (-30, 1.66)] * 5), 48_000, 3.0, 0.1)
+    assert [lufs(power) for power in powers] == pytest.approx([-23.0] * len(powers), abs=0.1)
+
+
+def test_momentary_loudness_of_ebu_tech_3341_signal_12_stands_still():
+    powers = block_powers(tone(*[(-20, 0.18), (-30, 0.22)] * 25), 48_000, 0.4, 0.1)
+    assert [lufs(power) for power in powers] == pytest.approx([-23.0] * len(powers), abs=0.1)
+
+
+@pytest.mark.parametrize("i", range(0, 20, 3))
+def test_maxima_of_ebu_tech_3341_signals_10_and_13_do_not_depend_on_when_the_tone_begins(i):
+    assert loudest(tone((None, 0.15 * i), (-23, 3), (None, 1)), 3.0) == pytest.approx(-23, abs=0.1)
+    assert loudest(tone((None, 0.02 * i), (-23, 0.4), (None, 1)), 0.4) == pytest.approx(
+        -23, abs=0.1
+    )
+
+
+@pytest.mark.parametrize("i", range(0, 20, 3))
+def test_frame_meters_of_one_channel_read_ebu_tech_3341_signals_11_and_14_less_the_mono_offset(i):
+    expected = -38 + i - DUAL_MONO_LU
+
+    def mono(seconds, silence):
+        signal = tone((None, silence), (-38 + i, seconds), (None, 3), channels=1, rate=16_000)
+        return pcm(signal[:, 0])
+
+    _, short = metered(mono(3.0, 0.15 * i + 3))
+    assert max(v for v in short if v is not None) == pytest.approx(expected, abs=0.1)
+    momentary = momentary_lufs(mono(0.4, 0.02 * i + 1))
+    assert max(v for v in momentary if v is not None) == pytest.approx(expected, abs=0.1)
+
+
+def test_two_loudspeakers_are_the_mono_offset_louder_than_one_channel(two_cities):
+    signal, rate = soundfile.read(two_cities)
+    both = integrated_lufs(np.stack([signal, signal], axis=1), rate)
+    assert both - integrated_lufs(signal, rate) == pytest.approx(DUAL_MONO_LU, abs=0.001)
+
+
+def test_the_loudness_meter_reads_the_momentary_meters_values(reading):
+    meter = Loudness()
+    for frame, expected in zip(frames(reading), momentary_lufs(reading), strict=True):
+        meter.push(frame)
+        assert meter.momentary_lufs == pytest.approx(expected, abs=1e-6)
+
+
+def test_no_block_reaches_across_a_hole_and_the_integrated_loudness_outlives_it():
+    meter, _ = metered(sine(997, -20, 4.0))
+    before = meter.integrated_lufs
+    meter.interrupt()
+    assert (meter.momentary_lufs, meter.short_term_lufs) == (None, None)
+    assert meter.integrated_lufs == before
+    meter.reset()
+    assert meter.integrated_lufs is None
+
+
+@pytest.mark.parametrize(
+    ("signal", "expected"),
+    [
+        (np.zeros(80_000, np.int16), None),
+        (np.tile(SQUARE, 250), 3.3),
+        (noise(-20, 5.0), -17.3),
+    ],
+    ids=["silence", "full-scale-square", "noise"],
+)
+def test_loudness_of_what_is_no_speech_is_defined(signal, expected):
+    meter, _ = metered(signal)
+    for value in (meter.integrated_lufs, integrated_lufs(signal, 16_000)):
+        assert value == (None if expected is None else pytest.approx(expected, abs=1.0))
+
+
+def test_a_constant_is_no_louder_than_the_knock_of_its_onset():
+    signal = np.full(80_000, 20_000, np.int16)
+    meter, _ = metered(signal)
+    assert meter.momentary_lufs == FLOOR_DBFS
+    assert integrated_lufs(signal, 16_000) == pytest.approx(meter.integrated_lufs, abs=0.1)
+
+
+def test_a_signal_with_nan_or_without_a_block_has_no_loudness():
+    assert integrated_lufs(np.full(48_000, np.nan), 48_000) is None
+    assert integrated_lufs(np.zeros(100), 48_000) is None
+    assert integrated_lufs(np.zeros(0), 48_000) is None
+
+
+def test_a_signal_of_six_channels_or_below_8_khz_is_refused():
+    with pytest.raises(ValueError, match="1 to 5 channels"):
+        integrated_lufs(np.zeros((9600, 6)), 48_000)
+    with pytest.raises(ValueError, match="8 kHz"):
+        integrated_lufs(np.zeros(9600), 4_000)
+
+
+def drift(levels):
+    meter = LevelVariation()
+    for level in levels:
+        for _ in range(50):
+            meter.push(10 ** (level / 10))
+    return meter.drift_db
+
+
+def test_drift_compares_the_last_half_minute_of_speech_with_the_first():
+    assert drift(np.linspace(-26, -26, 59)) is None
+    assert drift(np.linspace(-26, -26, 60)) == pytest.approx(0.0)
+    assert drift(np.linspace(-26, -32, 121)) == pytest.approx(-6 * 91 / 120, abs=0.1)
+
+
+def test_drift_is_not_moved_by_a_few_shouts():
+    levels = np.full(100, -30.0)
+    levels[[3, 9, 75, 80, 90]] = -10.0
+    assert drift(levels) == pytest.approx(0.0)

@@ -2,11 +2,16 @@
 
 import re
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzers.pauses import Pauses
+from tests.analyzers.recordings import speaking
+
+HANGOVER_MS = 80
+"""Of `speaking`: a frame counts as speech if it or one of the four before it does."""
 
 
 def after(pattern):
@@ -52,3 +57,39 @@ def test_pauses_are_the_long_runs_of_silence_inside(pattern):
     assert pauses.total_ms == sum(expected)
     assert pauses.longest_ms == max(expected, default=0)
     assert pauses.silence_ms == pytest.approx(20 * (len(pattern) - len(pattern.rstrip("."))))
+
+
+def test_the_hangover_of_the_decision_is_given_back():
+    pauses = Pauses(hangover_ms=80)
+    for mark in "#" + "." * 9 + "#" + "." * 8 + "#":
+        pauses.push(mark == "#")
+    assert (pauses.count, pauses.total_ms) == (1, 260)
+    steady = Pauses(hangover_ms=400)
+    for _ in range(50):
+        steady.push(True)
+    assert steady.count == 0
+
+
+def pauses_of(signal):
+    """Start and length (ms) of every pause."""
+    pauses = Pauses(HANGOVER_MS)
+    found = []
+    for i, decision in enumerate(speaking(signal).tolist()):
+        before = pauses.total_ms
+        pauses.push(decision)
+        if pauses.total_ms > before:
+            length_ms = pauses.total_ms - before
+            found.append((20 * i - length_ms, length_ms))
+    return found
+
+
+@pytest.mark.parametrize("seconds", [0.4, 0.8, 1.6])
+def test_silence_of_the_room_put_into_a_pause_lengthens_it_by_itself(reading, seconds):
+    signal = reading[: 16_000 * 30]
+    start_ms, length_ms = max(pauses_of(signal), key=lambda pause: pause[1])
+    middle = (start_ms + length_ms // 2) * 16
+    room = np.tile(signal[middle - 1600 : middle + 1600], round(5 * seconds))
+    longer = np.insert(signal, middle, room)
+    assert max(length for _, length in pauses_of(longer)) == pytest.approx(
+        length_ms + 1000 * seconds, abs=60
+    )

@@ -6,6 +6,8 @@ They are held at the same time, each with its own microphone check, as six train
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -120,3 +122,11 @@ def test_what_is_to_work_on_is_what_was_told(calls: Cues, name: str) -> None:
     else:
         assert worked_on == []
     assert summary["strengths"]
+
+
+@each_scenario
+def test_a_scenario_is_what_its_script_was_rendered_to(name: str) -> None:
+    side = json.loads((FOLDER / f"{name}.json").read_text())
+    for kind in ("opus", "toml"):
+        digest = hashlib.sha256((FOLDER / f"{name}.{kind}").read_bytes()).hexdigest()
+        assert side["audioSha256" if kind == "opus" else "scriptSha256"] == digest

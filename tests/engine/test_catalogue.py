@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from html.parser import HTMLParser
+from pathlib import Path
 from string import Formatter
 
 import pytest
@@ -10,6 +13,49 @@ from engine.catalogue import BETA, DEFAULT, LANGUAGES, catalogue
 from engine.feedback import RULES
 
 each_language = pytest.mark.parametrize("language", LANGUAGES)
+WEB = Path(__file__).parents[2] / "api" / "web"
+PAGES = ["practice.html", "listen.html"]
+SHOWN = re.compile(r"""["'`](page\.[\w.]*(?:\$\{)?)""")
+"""A key in a module, or what comes before the part of it that is worked out."""
+VOID = {"meta", "link", "input", "br", "path", "circle", "rect", "use"}
+
+
+class Marked(HTMLParser):
+    """Collects (key, text) of a page's elements and attributes that are marked with a key, and the
+    words of the others."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.marked: list[tuple[str, str]] = []
+        self.bare: list[str] = []
+        self._open: list[str | None] = []
+        self.feed((WEB / page).read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        for name, value in given.items():
+            if name.startswith("data-text-"):
+                self.marked.append((value, given[name.removeprefix("data-text-")]))
+            elif name == "aria-label" and "data-text-aria-label" not in given:
+                self.bare.append(value)
+        if tag not in VOID:
+            self._open.append(given.get("data-text"))
+            if self._open[-1] is not None:
+                self.marked.append((self._open[-1], ""))
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        return
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            self._open.pop()
+
+    def handle_data(self, data: str) -> None:
+        if self._open and self._open[-1] is not None:
+            key, text = self.marked[-1]
+            self.marked[-1] = (key, text + data)
+        elif re.search(r"\w", data):
+            self.bare.append(data.strip())
 
 
 def parameters(text: str) -> set[str]:
@@ -65,3 +111,46 @@ def test_a_parameter_is_text_whatever_it_holds() -> None:
 
 def test_spanish_is_marked_as_beta() -> None:
     assert {"es"} == BETA
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_served_page_says_what_the_english_catalogue_says(page: str) -> None:
+    texts = catalogue(DEFAULT).texts
+    marked = Marked(page).marked
+    assert len(marked) > 20
+    assert [one for one in marked if texts.get(one[0]) != one[1]] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_words_of_a_page_are_left_to_one_language(page: str) -> None:
+    """But for names, keys, the languages themselves, and what is read without JavaScript."""
+    names = {"Forecourt", "English", "P", "B", "T", "G", "E", "⇧E", "Shift", "0:00"}
+    left = [text for text in Marked(page).bare if text not in names]
+    assert [text for text in left if "JavaScript" not in text and " · Forecourt" not in text] == [
+        "Español (beta)"
+    ]
+
+
+def test_the_modules_ask_for_texts_that_there_are() -> None:
+    texts = catalogue(DEFAULT).texts
+    asked = {
+        (module.name, key)
+        for module in sorted((WEB / "static" / "js").glob("*.js"))
+        for key in SHOWN.findall(module.read_text(encoding="utf-8"))
+    }
+    assert len(asked) > 150
+    for module, key in asked:
+        if key.endswith("${"):
+            assert any(one.startswith(key[:-2]) for one in texts), (module, key)
+        else:
+            assert key in texts, (module, key)
+
+
+def test_no_text_of_the_page_is_forgotten() -> None:
+    """Each is asked for by a module or marks an element."""
+    sources = [*(WEB / "static" / "js").glob("*.js"), *(WEB / page for page in PAGES)]
+    whole = "\n".join(source.read_text(encoding="utf-8") for source in sources)
+    begun = tuple(key[:-2] for key in SHOWN.findall(whole) if key.endswith("${"))
+    for key in catalogue(DEFAULT).texts:
+        if key.startswith("page."):
+            assert f'"{key}"' in whole or key.startswith(begun), key

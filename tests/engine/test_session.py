@@ -199,9 +199,9 @@ def test_the_journal_says_how_much_is_missing_from_it() -> None:
     journal.is_full = False
     session.emit(Bookmark(at_ms=0, label="three"))
     records = list(journal.records())
-    assert [record["k"] for record in records] == ["event", "gap", "event"]
+    assert [record["k"] for record in records] == ["setup", "event", "gap", "event"]
     # the features, the event about the disk, and the bookmark
-    assert records[1]["missing"] == 3
+    assert records[2]["missing"] == 3
     assert [event["seq"] for event in session.events()] == [1, 4]
 
 
@@ -330,14 +330,14 @@ def test_events_can_be_read_again_from_any_number(journal: Journal) -> None:
     assert session.events(after_seq=5) == []
 
 
-def test_completing_tells_the_last_scores_then_that_it_is_over_once() -> None:
+def test_completing_tells_the_last_scores_what_they_come_to_and_that_it_is_over_once() -> None:
     recognizer = Forgetting()
     session = make(recognizer=recognizer)
     session.enter("active")
     events = heard(session)
     session.complete("ended")
     session.complete("ended")
-    assert [event.type for event in events] == ["metrics", "session.state"]
+    assert [event.type for event in events] == ["metrics", "summary", "session.state"]
     assert events[-1].data == {"state": "completed", "reason": "ended"}
     assert recognizer.forgotten == [ID]
     assert session.metrics is not None

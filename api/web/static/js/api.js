@@ -1,7 +1,11 @@
 // The HTTP API of a Forecourt node. Every failure is a Problem whose `detail` can be shown as it is.
 
+import { language, text } from "./texts.js";
+
 const BASE = "/api/v1";
-export const UNREACHABLE = "The Forecourt server cannot be reached. Check that it is running and that you are connected, then try again.";
+const SENTENCES = { 404: "not_found", 409: "conflict", 503: "unavailable" };
+
+export const unreachable = () => text("page.problem.unreachable");
 
 /** A refused or failed request. `status` 0 means that no answer came. */
 export class Problem extends Error {
@@ -20,7 +24,7 @@ async function request(path, options = {}) {
   try {
     answer = await fetch(path, { cache: "no-store", ...options });
   } catch (error) {
-    throw new Problem(0, `No answer: ${error.message}`, UNREACHABLE);
+    throw new Problem(0, `No answer: ${error.message}`, unreachable());
   }
   if (!answer.ok) throw await problemOf(answer);
   return answer;
@@ -30,8 +34,15 @@ async function problemOf(answer) {
   const retry = Number.parseInt(answer.headers.get("Retry-After") ?? "", 10);
   const told = (answer.headers.get("Content-Type") ?? "").includes("json") ? await answer.json().catch(() => null) : null;
   const title = typeof told?.title === "string" ? told.title : `The server answered ${answer.status}`;
-  const detail = typeof told?.detail === "string" ? told.detail : `${title}. Please try again.`;
+  const detail = detailOf(answer.status, told?.detail);
   return new Problem(answer.status, title, detail, Number.isNaN(retry) ? null : retry);
+}
+
+/** What to show for a refusal. The node's own sentences are English; in other languages the status has to do. */
+export function detailOf(status, told) {
+  if (typeof told === "string" && told && language() === "en") return told;
+  if (told) console.info("The node says:", told);
+  return text(`page.problem.${SENTENCES[status] ?? "other"}`, { status: String(status) });
 }
 
 async function sendJson(method, path, body) {

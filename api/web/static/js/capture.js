@@ -1,8 +1,8 @@
 // A microphone's samples in blocks of 20 ms, whichever track it has at the time.
 
+import { text } from "./texts.js";
+
 const STARTS_WITHIN_MS = 4000;
-const SILENT =
-  "The browser could not start its sound. Connect a loudspeaker or headset and close other programs that use sound, then try again.";
 
 export class Capture {
   #context;
@@ -60,7 +60,7 @@ function silent() {
 
 function started(context) {
   return new Promise((resolve, reject) => {
-    const late = () => reject(new Error(SILENT));
+    const late = () => reject(new Error(text("page.microphone.no_sound")));
     const timer = setTimeout(late, STARTS_WITHIN_MS);
     context.resume().then(resolve, reject).finally(() => clearTimeout(timer));
   });

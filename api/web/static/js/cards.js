@@ -3,26 +3,29 @@
 import { announce } from "./announce.js";
 import { byId, element, icon, unseen } from "./element.js";
 import { clock } from "./moment.js";
+import { decimal, has, text, write } from "./texts.js";
 
 const ON_SCREEN = 3;
 const ON_SMALL_SCREEN = 2;
 
-/** What a kind of feedback is called, and its icon. */
-export const KINDS = {
-  suggestion: { name: "Try this", icon: "idea" },
-  correction: { name: "Change this", icon: "turn" },
-  praise: { name: "Well done", icon: "check" },
-};
+const ICONS = { suggestion: "idea", correction: "turn", praise: "check" };
 
 /** The name, icon and urgency of a tip in words. */
 export function kindOf({ kind, severity }) {
-  const known = KINDS[kind] ?? KINDS.suggestion;
-  return { ...known, name: kind === "correction" && severity === "high" ? "Change this now" : known.name };
+  const known = kind in ICONS ? kind : "suggestion";
+  const isUrgent = known === "correction" && severity === "high";
+  return { icon: ICONS[known], name: text(`page.tips.${isUrgent ? "correction_now" : known}`) };
 }
 
-/** A measured parameter's name as words: "thresholdDb" -> "threshold db". */
+/** A measured parameter's name as words: "thresholdDb" -> "threshold db" where no text names it. */
 function words(name) {
-  return name.replaceAll("_", " ").replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase();
+  const snake = name.replace(/([a-z])([A-Z])/g, "$1_$2").toLowerCase();
+  return has(`page.parameter.${snake}`) ? text(`page.parameter.${snake}`) : snake.replaceAll("_", " ");
+}
+
+/** A measured value, with as many decimals as it has, at most two. */
+function figure(value) {
+  return typeof value === "number" ? decimal(value, [0, 1].find((digits) => Number(value.toFixed(digits)) === value) ?? 2) : String(value);
 }
 
 /** The newest cards of a call. */
@@ -38,12 +41,12 @@ export class Cards {
     this.#earlierList.replaceChildren();
     this.#earlier.hidden = true;
     this.#empty.hidden = false;
-    this.#empty.textContent = "Start talking. Tips appear here, one at a time.";
+    write(this.#empty, "page.tips.empty");
   }
 
   /** Says, until the first tip comes, that the person is being heard. */
   wait() {
-    this.#empty.textContent = "You are being heard. Tips appear here, one at a time.";
+    write(this.#empty, "page.tips.heard");
   }
 
   /** Puts a tip on top and says it. */
@@ -53,7 +56,7 @@ export class Cards {
     this.#list.prepend(card);
     this.#empty.hidden = true;
     if (this.#list.children.length > (this.#small.matches ? ON_SMALL_SCREEN : ON_SCREEN)) this.#retire();
-    announce(`${kindOf(feedback).name}: ${feedback.message}`);
+    announce(text("page.tips.spoken", { kind: kindOf(feedback).name, tip: feedback.message }));
   }
 
   // A card that someone is reading by keyboard stays; moving it would take the focus away.
@@ -62,7 +65,7 @@ export class Cards {
     if (!oldest) return;
     this.#earlierList.prepend(oldest);
     const count = this.#earlierList.children.length;
-    byId("earlier-count").textContent = `Earlier tips (${count})`;
+    byId("earlier-count").textContent = text("page.tips.earlier_count", { count });
     this.#earlier.hidden = false;
   }
 
@@ -70,7 +73,7 @@ export class Cards {
     const { name, icon: symbol } = kindOf(feedback);
     const [fromMs, toMs] = feedback.spanMs;
     const parameters = Object.entries(feedback.parameters ?? {}).map(([key, value]) =>
-      element("div", {}, element("dt", {}, words(key)), element("dd", {}, String(value))),
+      element("div", {}, element("dt", {}, words(key)), element("dd", {}, figure(value))),
     );
     return element(
       "li", { class: "card fresh", "data-kind": feedback.kind, "data-severity": feedback.severity, "data-code": feedback.code },
@@ -80,9 +83,9 @@ export class Cards {
         element("h3", {}, feedback.message),
       ),
       element("details", {},
-        element("summary", {}, "Why", unseen(`: ${feedback.message}`)),
+        element("summary", {}, text("page.tips.why"), unseen(`: ${feedback.message}`)),
         element("p", {}, feedback.evidence),
-        element("dl", { class: "parameters" }, ...parameters, element("div", {}, element("dt", {}, "measured"), element("dd", {}, `${clock(fromMs)} to ${clock(toMs)}`))),
+        element("dl", { class: "parameters" }, ...parameters, element("div", {}, element("dt", {}, text("page.tips.measured")), element("dd", {}, text("page.tips.span", { start: clock(fromMs), end: clock(toMs) })))),
       ),
     );
   }

@@ -5,29 +5,15 @@ import { announce } from "./announce.js";
 import { all, forDevice, keep } from "./baseline.js";
 import { byId, element, icon } from "./element.js";
 import { listMicrophones } from "./microphone.js";
-import { day, decimal } from "./moment.js";
+import { day } from "./moment.js";
 import { dismiss, notify } from "./notices.js";
 import { Tap, levelDbfs } from "./tap.js";
+import { has, text, write } from "./texts.js";
 import { wav } from "./wav.js";
 
 const SILENCE_MS = 1000;
 const READING_MS = 6000;
 const LOWEST_DBFS = -65;
-
-const VERDICTS = {
-  ok: "Your microphone is set up well.",
-  too_quiet: "Your voice arrives very quietly.",
-  too_loud: "Your voice is too loud for this microphone.",
-  noisy: "There is a lot of noise around your voice.",
-  no_speech: "No voice was heard.",
-};
-
-const CUES = {
-  idle: "When you are ready, start. Stay silent for one second, then read aloud:",
-  silence: "Stay silent for a moment…",
-  reading: "Now read this aloud:",
-  judging: "Thank you. Listening to what was recorded…",
-};
 
 export class Check {
   #microphone;
@@ -65,12 +51,12 @@ export class Check {
     this.#run += 1;
     this.#phase("idle");
     byId("verdict").hidden = true;
-    this.#offer({ start: "Start the check" });
+    this.#offer({ start: "page.check.start" });
     const [last] = all();
     byId("check-reuse").hidden = !last;
     const previous = byId("check-previous");
     previous.hidden = !last;
-    if (last) previous.textContent = `Your last check was on ${day(last.date)} with “${last.label}”.`;
+    if (last) previous.textContent = text("page.check.previous", { day: day(last.date), microphone: last.label });
     void this.#list();
   }
 
@@ -108,7 +94,7 @@ export class Check {
       return;
     }
     byId("check-reuse").hidden = true;
-    notify("microphone", "info", `“${this.#microphone.label}” has not been checked yet. Please make a check with it.`);
+    notify("microphone", "info", text("page.check.unknown", { microphone: this.#microphone.label }));
   }
 
   async #start() {
@@ -117,7 +103,7 @@ export class Check {
     this.#offer({});
     byId("verdict").hidden = true;
     if (!(await this.#open())) {
-      this.#offer({ start: "Try again" });
+      this.#offer({ start: "page.try_again" });
       return;
     }
     let tap;
@@ -129,7 +115,7 @@ export class Check {
       });
     } catch (error) {
       console.error("The microphone could not be listened to:", error);
-      this.#failed(new Error("The browser could not start its sound. Connect a loudspeaker or headset and close other programs that use sound, then try again; or go on without volume tips."));
+      this.#failed(new Error(text("page.check.no_sound")));
       return;
     }
     const { rateHz } = tap;
@@ -156,8 +142,8 @@ export class Check {
     const heard = typeof result.speechLevelDbfs === "number" && result.verdict !== "no_speech";
     if (heard && this.#microphone.levelIsTrue) this.#keep(result);
     this.#tell(result, heard);
-    if (result.verdict === "ok") this.#offer({ forward: "Continue", again: true });
-    else this.#offer({ start: "Check again", skip: heard ? "Continue anyway" : "Continue without volume tips" });
+    if (result.verdict === "ok") this.#offer({ forward: true, again: true });
+    else this.#offer({ start: "page.check.again", skip: heard ? "page.check.anyway" : "page.check.skip" });
   }
 
   #keep({ speechLevelDbfs, noiseFloorDbfs, snrDb }) {
@@ -167,16 +153,16 @@ export class Check {
   #tell(result, heard) {
     const verdict = byId("verdict");
     const numbers = heard
-      ? `Voice ${decimal(result.speechLevelDbfs, 0)} dBFS, noise ${decimal(result.noiseFloorDbfs, 0)} dBFS: ${decimal(result.snrDb, 0)} dB apart.`
+      ? text("page.check.numbers", { speech: result.speechLevelDbfs, noise: result.noiseFloorDbfs, snr: result.snrDb })
       : "";
-    const gain = this.#microphone.levelIsTrue
-      ? ""
-      : "This browser does not confirm that it leaves the volume alone (automatic gain control), so volume tips will be off.";
-    const lines = [result.advice, gain].filter(Boolean).map((line) => element("p", {}, line));
+    const known = has(`page.check.verdict.${result.verdict}`) ? result.verdict : "other";
+    const advice = has(`page.check.advice.${result.verdict}`) ? text(`page.check.advice.${result.verdict}`) : result.advice;
+    const gain = this.#microphone.levelIsTrue ? "" : text("page.check.gain");
+    const lines = [advice, gain].filter(Boolean).map((line) => element("p", {}, line));
     verdict.dataset.verdict = result.verdict;
     verdict.replaceChildren(
       icon(result.verdict === "ok" ? "check" : "turn"),
-      element("strong", {}, VERDICTS[result.verdict] ?? "The check is done."),
+      element("strong", {}, text(`page.check.verdict.${known}`)),
       ...lines,
       element("p", { class: "numbers" }, numbers),
     );
@@ -190,7 +176,7 @@ export class Check {
     if (byId("check-start").closest("section").hidden) return;
     this.#run += 1;
     this.#phase("idle");
-    this.#offer({ start: "Try again", skip: this.#microphone.isOpen ? "Continue without volume tips" : null });
+    this.#offer({ start: "page.try_again", skip: this.#microphone.isOpen ? "page.check.skip" : null });
     notify("microphone", "bad", problem.detail ?? problem.message);
   }
 
@@ -204,14 +190,15 @@ export class Check {
     this.#done();
   }
 
-  #offer({ start = null, forward = null, skip = null, again = false }) {
+  // `start` and `skip` are keys of what their buttons say.
+  #offer({ start = null, forward = false, skip = null, again = false }) {
     const startButton = byId("check-start");
     startButton.hidden = !start && !again;
-    startButton.textContent = start ?? "Check again";
+    write(startButton, start ?? "page.check.again");
     startButton.className = again ? "plain" : "primary";
     byId("check-continue").hidden = !forward;
     byId("check-skip").hidden = !skip;
-    if (skip) byId("check-skip").textContent = skip;
+    if (skip) write(byId("check-skip"), skip);
     byId("check-reuse").hidden = true;
     byId("check-previous").hidden = true;
     byId("check-device").disabled = !start && !again;
@@ -220,8 +207,8 @@ export class Check {
   #phase(name) {
     byId("reading").hidden = false;
     byId("reading").dataset.phase = name;
-    byId("check-cue").textContent = CUES[name];
-    if (name === "reading") announce("Now read the sentence aloud.");
+    write(byId("check-cue"), `page.check.cue.${name}`);
+    if (name === "reading") announce(text("page.check.read_now"));
     if (name === "idle" || name === "judging") {
       byId("check-level").firstElementChild.style.setProperty("--value", 0);
       byId("check-progress").firstElementChild.style.setProperty("--value", name === "idle" ? 0 : 1);

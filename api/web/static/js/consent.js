@@ -1,9 +1,10 @@
 // The first step: what a person agrees to before anything is heard.
 
 import { byId } from "./element.js";
+import { language } from "./texts.js";
 
-/** Names the wording of the consent step; changes whenever the wording does. */
-export const TEXT_VERSION = "practice-2026-11";
+/** Names the wording of the consent step; changes whenever the wording does, and with the language. */
+export const textVersion = () => `practice-2026-11${language() === "en" ? "" : `-${language()}`}`;
 
 export class Consent {
   #form = byId("consent-form");

@@ -1,9 +1,10 @@
 // The gauges: what is measured right now, and the scores so far.
 
 import { byId, element } from "./element.js";
-import { decimal, signed } from "./moment.js";
+import { signed } from "./moment.js";
+import { decimal, text as textOf } from "./texts.js";
 
-const SCORE_NAMES = { confidence: "Confidence", clarity: "Clarity", pace: "Pace", volume: "Volume" };
+const SCORES = ["confidence", "clarity", "pace", "volume"];
 const TEXT_EVERY_MS = 300;
 const TRACE_POINTS = 100;
 const BRIDGED_POINTS = 3;
@@ -18,23 +19,25 @@ const HIGHEST_PITCH_HZ = 400;
 
 /** A scale from `low` to `high` with a zone that is good; a needle for the value. */
 class Gauge {
-  constructor(name, { low, high, zone, unit, marks }) {
+  /** `kind` ends a key of page.gauge; `marks` are keys of it, or empty. */
+  constructor(kind, { low, high, zone, unit, marks }) {
+    const name = textOf(`page.gauge.${kind}`);
     Object.assign(this, { low, high });
     const place = (value) => (value - low) / (high - low);
     this.needle = element("span", { class: "needle" });
     this.zone = element("span", { class: "zone" });
     this.meter = element("div", {
       class: "meter", role: "meter", "aria-label": name, "aria-valuemin": low, "aria-valuemax": high,
-      "aria-valuenow": low, "aria-valuetext": "nothing yet", "data-empty": "true",
+      "aria-valuenow": low, "aria-valuetext": textOf("page.gauge.nothing"), "data-empty": "true",
     }, this.zone, this.needle);
     this.value = element("span", { class: "reading-value" }, "–");
     this.caption = element("span", { class: "caption" });
     this.remark = element("p", { class: "remark" });
     this.unit = unit;
     this.root = element(
-      "div", { class: "gauge", "data-gauge": name.toLowerCase() },
+      "div", { class: "gauge", "data-gauge": kind },
       element("h3", {}, name, this.caption), this.value, this.meter,
-      marks ? element("div", { class: "scale", "aria-hidden": "true" }, ...marks.map((mark) => element("span", {}, mark))) : null,
+      marks ? element("div", { class: "scale", "aria-hidden": "true" }, ...marks.map((mark) => element("span", {}, mark && textOf(`page.gauge.${mark}`)))) : null,
       this.remark,
     );
     if (zone) {
@@ -59,7 +62,7 @@ class Gauge {
     this.remark.hidden = !remark;
     const now = value === null ? this.low : Math.max(this.low, Math.min(this.high, value));
     this.meter.setAttribute("aria-valuenow", now.toFixed(1));
-    this.meter.setAttribute("aria-valuetext", text === null ? caption || "nothing yet" : `${text} ${this.unit}. ${caption}`);
+    this.meter.setAttribute("aria-valuetext", text === null ? caption || textOf("page.gauge.nothing") : textOf("page.gauge.read", { value: text, unit: this.unit, caption }));
   }
 }
 
@@ -97,8 +100,8 @@ export class Gauges {
     this.#volumeNote = note;
     const against = referenceDbfs !== null;
     const gauge = against
-      ? new Gauge("Volume", { low: -24, high: 16, zone: [QUIET_DB, LOUD_DB], unit: "dB", marks: ["quieter", "your usual level", "louder"] })
-      : new Gauge("Volume", { low: -70, high: 0, zone: null, unit: "dBFS", marks: ["silent", "", "full scale"] });
+      ? new Gauge("volume", { low: -24, high: 16, zone: [QUIET_DB, LOUD_DB], unit: "dB", marks: ["quieter", "usual", "louder"] })
+      : new Gauge("volume", { low: -70, high: 0, zone: null, unit: "dBFS", marks: ["silent", "", "full_scale"] });
     this.#gauges.volume?.root.replaceWith(gauge.root);
     this.#gauges.volume = gauge;
     gauge.write(null, null, "", note);
@@ -138,15 +141,15 @@ export class Gauges {
     this.#wpm = metrics?.quantities.rateWpm ?? null;
     for (const [key, { value, bar, root }] of this.#scores) {
       const score = metrics?.scores[key] ?? null;
-      value.replaceChildren(score === null ? "–" : String(score), element("small", {}, score === null ? " not yet" : " of 100"));
+      value.replaceChildren(score === null ? "–" : String(score), element("small", {}, ` ${textOf(score === null ? "page.score.not_yet" : "page.score.of")}`));
       bar.style.setProperty("--value", (score ?? 0) / 100);
       root.dataset.score = score ?? "";
     }
   }
 
   #build() {
-    const pace = new Gauge("Pace", { low: 1, high: 8, zone: COMFORTABLE_SYLLABLES, unit: "syllables/s", marks: ["slow", "comfortable", "fast"] });
-    const clarity = new Gauge("Clarity", { low: 0, high: 50, zone: [CLEAR_SNR_DB, 50], unit: "dB over noise", marks: ["noisy", "", "clear"] });
+    const pace = new Gauge("pace", { low: 1, high: 8, zone: COMFORTABLE_SYLLABLES, unit: textOf("page.gauge.syllables"), marks: ["slow", "comfortable", "fast"] });
+    const clarity = new Gauge("clarity", { low: 0, high: 50, zone: [CLEAR_SNR_DB, 50], unit: textOf("page.gauge.over_noise"), marks: ["noisy", "", "clear"] });
     this.#gauges = { pace, clarity };
     const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
     svg.setAttribute("class", "trace");
@@ -155,9 +158,9 @@ export class Gauges {
     svg.setAttribute("aria-hidden", "true");
     this.#pitchPath = document.createElementNS("http://www.w3.org/2000/svg", "path");
     svg.append(this.#pitchPath);
-    const pitch = element("div", { class: "gauge", "data-gauge": "pitch" }, element("h3", {}, "Pitch"), this.#pitchValue, svg);
+    const pitch = element("div", { class: "gauge", "data-gauge": "pitch" }, element("h3", {}, textOf("page.gauge.pitch")), this.#pitchValue, svg);
     const volume = this.compare(null, "");
-    this.#link = element("div", { class: "gauge", "data-gauge": "link" }, element("h3", {}, "Connection", this.#linkCaption), this.#linkFigures);
+    this.#link = element("div", { class: "gauge", "data-gauge": "link" }, element("h3", {}, textOf("page.gauge.connection"), this.#linkCaption), this.#linkFigures);
     this.#writeLink(null);
     this.#panel.replaceChildren(volume.root, pace.root, clarity.root, pitch, this.#link);
     this.#panel.dataset.paused = "false";
@@ -168,12 +171,12 @@ export class Gauges {
 
   #buildScores() {
     this.#scores.clear();
-    for (const [key, name] of Object.entries(SCORE_NAMES)) {
+    for (const key of SCORES) {
       const value = element("span", { class: "score-value" });
       const bar = element("span", {});
       const root = element(
         "div", { class: "score", "data-score-name": key },
-        element("span", { class: "score-name" }, name), value, element("div", { class: "score-bar", "aria-hidden": "true" }, bar),
+        element("span", { class: "score-name" }, textOf(`page.score.${key}`)), value, element("div", { class: "score-bar", "aria-hidden": "true" }, bar),
       );
       this.#scores.set(key, { value, bar, root });
     }
@@ -191,31 +194,31 @@ export class Gauges {
   #writeVolume(level) {
     const { volume } = this.#gauges;
     if (level === null) {
-      volume.write(null, null, "silent");
+      volume.write(null, null, textOf("page.gauge.silent"));
     } else if (this.#referenceDbfs === null) {
       volume.write(level, decimal(level, 0), "", this.#volumeNote);
     } else {
-      const caption = level < QUIET_DB ? "quieter than usual" : level > LOUD_DB ? "louder than usual" : "as usual";
-      volume.write(level, signed(level), caption);
+      const caption = level < QUIET_DB ? "quieter_than_usual" : level > LOUD_DB ? "louder_than_usual" : "as_usual";
+      volume.write(level, signed(level), textOf(`page.gauge.${caption}`));
     }
   }
 
   // Over the last second. What was lost and recovered is heard all the same. A good link is not in the way of the scores.
   #writeLink(link) {
     this.#link.hidden = !link?.weak;
-    this.#linkCaption.textContent = !link ? "not measured now" : link.weak ? "weak" : "good";
+    this.#linkCaption.textContent = textOf(`page.link.${!link ? "unmeasured" : link.weak ? "weak" : "good"}`);
     this.#linkFigures.hidden = !link;
     if (!link) return;
-    const recovered = link.recoveredPct > 0 ? ` (${decimal(link.recoveredPct)} % recovered)` : "";
+    const lost = { lost: link.concealedPct, recovered: link.recoveredPct };
     const figures = [
-      `${decimal(link.concealedPct)} % of the sound lost${recovered}`, `${decimal(link.jitterMs, 0)} ms jitter`,
-      `${decimal(link.lagMs, 0)} ms lag`, `${decimal(link.bitrateKbps, 0)} kbit/s`,
+      textOf(`page.link.lost${link.recoveredPct > 0 ? "_recovered" : ""}`, lost), textOf("page.link.jitter", { value: link.jitterMs }),
+      textOf("page.link.lag", { value: link.lagMs }), textOf("page.link.bitrate", { value: link.bitrateKbps }),
     ];
     this.#linkFigures.textContent = figures.join(", ");
   }
 
   get #wpmRemark() {
-    return this.#wpm === null ? "Words a minute: not yet" : `${Math.round(this.#wpm)} words a minute so far`;
+    return this.#wpm === null ? textOf("page.gauge.wpm_none") : textOf("page.gauge.wpm", { rate: this.#wpm });
   }
 
   // A line of the last ten seconds on a logarithmic scale, as pitch is heard; broken in pauses, not at consonants.
@@ -238,11 +241,11 @@ export class Gauges {
 function paceCaption(syllables) {
   if (syllables === null) return "";
   const [slow, fast] = COMFORTABLE_SYLLABLES;
-  return syllables < slow ? "slow" : syllables > fast ? "fast" : "comfortable";
+  return textOf(`page.gauge.${syllables < slow ? "slow" : syllables > fast ? "fast" : "comfortable"}`);
 }
 
 function clarityCaption(snrDb) {
   if (snrDb === null) return "";
-  if (snrDb >= CLEAR_SNR_DB) return "clear";
-  return snrDb >= CLEAR_SNR_DB / 2 ? "some noise" : "noise covers you";
+  if (snrDb >= CLEAR_SNR_DB) return textOf("page.gauge.clear");
+  return textOf(`page.gauge.${snrDb >= CLEAR_SNR_DB / 2 ? "some_noise" : "covered"}`);
 }

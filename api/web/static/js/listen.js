@@ -3,26 +3,21 @@
 import { announce } from "./announce.js";
 import { session as getSession, sessions as getSessions } from "./api.js";
 import { Cards } from "./cards.js";
+import { begin, offer } from "./choice.js";
 import { byId, element } from "./element.js";
 import { Gauges } from "./gauges.js";
 import { Listening } from "./listening.js";
-import { KINDS_OF_CALL } from "./live.js";
+import { titleOf } from "./kind.js";
 import { clock, dateAndTime, duration } from "./moment.js";
 import { dismiss, dismissAll, notify } from "./notices.js";
 import { Panel } from "./panel.js";
 import { recall, remember } from "./preferences.js";
 import { CallRecord } from "./record.js";
+import { language, text, write } from "./texts.js";
 import { Transcript } from "./transcript.js";
 
 const REFRESH_MS = 3000;
-const TITLES = { calls: "Live calls", ready: "Listen to a call", live: "Listening", over: "The call is over" };
-const LIVE = { active: "Going on now", paused: "Paused", interrupted: "Interrupted, may come back" };
-const CONNECTION = {
-  connecting: "Connecting", waiting: "Waiting for the call to begin", live: "Listening", weak: "Listening; the caller's connection is weak",
-  paused: "The caller has paused", interrupted: "The caller's connection is interrupted", reconnecting: "Reconnecting",
-};
-
-const nameOf = ({ sessionType }) => `${KINDS_OF_CALL[sessionType] ?? "Practice"} practice`;
+const LIVE = ["active", "paused", "interrupted"];
 
 class Listen {
   #sound = byId("sound");
@@ -60,15 +55,15 @@ class Listen {
       if (id) await this.#choose(id);
       else await this.#list();
     } catch (problem) {
-      this.#over(problem.title ?? "Something went wrong", problem.detail ?? problem.message, { again: true });
+      this.#over(text("page.listen.wrong"), problem.detail ?? problem.message, { again: true });
     }
   }
 
   async #list() {
-    const calls = (await getSessions()).filter(({ status }) => status in LIVE);
-    byId("calls-lead").textContent = calls.length ? "Choose a call to listen to." : "Nobody is on a call right now. Calls appear here as they begin.";
+    const calls = (await getSessions()).filter(({ status }) => LIVE.includes(status));
+    write(byId("calls-lead"), calls.length ? "page.listen.choose" : "page.listen.nobody");
     // Left as it is while nothing changes, so that the focus stays where it is.
-    const shown = JSON.stringify(calls.map(({ id, status }) => [id, status]));
+    const shown = JSON.stringify([language(), ...calls.map(({ id, status }) => [id, status])]);
     if (byId("calls").dataset.shown !== shown) {
       byId("calls").dataset.shown = shown;
       byId("calls").replaceChildren(...calls.map((call) => element("li", {}, line(call))));
@@ -86,13 +81,14 @@ class Listen {
   async #choose(id) {
     const session = await getSession(id);
     if (session.status === "completed") {
-      this.#over("This call is over", "What was kept of it is in its summary.", { summaryOf: id });
+      this.#over(text("page.listen.was_over"), text("page.listen.was_kept"), { summaryOf: id });
       return;
     }
     this.#session = session;
-    byId("ready-title").textContent = `Listen to: ${nameOf(session)}`;
-    const since = session.startTime ? `It began on ${dateAndTime(session.startTime)}.` : "It has not begun yet; listening starts by itself when it does.";
-    byId("ready-lead").textContent = `${since} You will hear the caller and see what they are told.`;
+    byId("ready-title").textContent = text("page.listen.ready_to", { call: titleOf(session.sessionType) });
+    byId("ready-lead").textContent = session.startTime
+      ? text("page.listen.began", { when: dateAndTime(session.startTime) })
+      : text("page.listen.not_begun");
     this.#show("ready");
   }
 
@@ -103,9 +99,9 @@ class Listen {
     this.#isWeak = false;
     this.#transcript.clear();
     this.#cards.clear();
-    byId("cards-empty").textContent = "Tips that the caller is shown appear here.";
+    write(byId("cards-empty"), "page.listen.tips");
     this.#gauges.start(null, "");
-    byId("live-title").textContent = nameOf(this.#session);
+    byId("live-title").textContent = titleOf(this.#session.sessionType);
     byId("timer").textContent = clock(this.#session.durationMs);
     this.#mute(false);
     this.#volume(byId("volume").valueAsNumber);
@@ -125,7 +121,7 @@ class Listen {
       dismiss("sound");
     } catch (error) {
       if (error.name === "AbortError") return;
-      notify("sound", "warn", "The browser does not play the sound by itself.", [{ label: "Play", run: () => void this.#play(stream) }]);
+      notify("sound", "warn", text("page.listen.no_sound"), [{ label: text("page.listen.play"), run: () => void this.#play(stream) }]);
     }
   }
 
@@ -136,7 +132,7 @@ class Listen {
     if (type.startsWith("transcript.")) this.#transcript.show(this.#record.utterances.get(data.utterance));
     else if (type === "metrics") this.#gauges.score(data);
     else if (type === "feedback") this.#cards.add(data);
-    else if (type === "bookmark") announce(`The caller bookmarked ${clock(data.atMs)}.`);
+    else if (type === "bookmark") announce(text("page.listen.bookmarked", { time: clock(data.atMs) }));
     else if (type === "session.state") this.#showState();
   }
 
@@ -153,17 +149,16 @@ class Listen {
   #state({ state, problem }) {
     if (state === "ended") {
       const { id, recordingConsent } = this.#session;
-      const kept = recordingConsent ? "Its summary has every word and tip." : "Nothing of it is kept.";
-      const text = problem?.detail ?? `It lasted ${duration(this.#record.durationMs)}. ${kept}`;
-      this.#over("The call is over", text, { summaryOf: recordingConsent ? id : null });
+      const lasted = text(`page.listen.lasted${recordingConsent ? "_kept" : ""}`, { duration: duration(this.#record.durationMs) });
+      this.#over(text("page.listen.over"), problem?.detail ?? lasted, { summaryOf: recordingConsent ? id : null });
     } else if (state === "lost") {
-      const text = problem?.detail ?? problem?.message ?? "The connection could not be brought back.";
-      this.#over("The call cannot be heard any more", text, { again: true });
+      const why = problem?.detail ?? problem?.message ?? text("page.listen.lost_why");
+      this.#over(text("page.listen.lost"), why, { again: true });
     } else {
       this.#showState();
       if (problem) notify("connection", "warn", problem.detail);
-      else if (state === "live") { if (dismiss("connection")) announce("The connection is back."); }
-      else if (state === "reconnecting") notify("connection", "bad", "The connection was lost. Forecourt is trying to get it back for up to a minute.");
+      else if (state === "live") { if (dismiss("connection")) announce(text("page.live.back")); }
+      else if (state === "reconnecting") notify("connection", "bad", text("page.listen.reconnecting"));
     }
   }
 
@@ -173,7 +168,7 @@ class Listen {
     else if (state === "live" && this.#isWeak) state = "weak";
     // A pause of the caller is no fault of the line.
     byId("connection").dataset.state = state === "interrupted" ? "weak" : state;
-    byId("connection-text").textContent = CONNECTION[state] ?? state;
+    write(byId("connection-text"), `page.listen.state.${state}`);
     const isStill = !["live", "weak"].includes(state);
     this.#gauges.pause(isStill);
     if (isStill) this.#speaking(false);
@@ -181,7 +176,7 @@ class Listen {
 
   #speaking(is) {
     byId("speaking").dataset.speaking = String(is);
-    byId("speaking-text").textContent = is ? "Speaking" : "Silent";
+    write(byId("speaking-text"), `page.live.${is ? "speaking" : "silent"}`);
   }
 
   #passed(sessionMs) {
@@ -190,7 +185,7 @@ class Listen {
 
   #mute(muted) {
     this.#sound.muted = muted;
-    byId("mute-text").textContent = muted ? "Unmute" : "Mute";
+    write(byId("mute-text"), muted ? "page.listen.unmute" : "page.listen.mute");
     byId("mute").classList.toggle("primary", muted);
   }
 
@@ -221,7 +216,8 @@ class Listen {
     const isFirst = !document.body.dataset.view;
     document.body.dataset.view = view;
     for (const section of document.querySelectorAll("[data-view]:not(body)")) section.hidden = section.dataset.view !== view;
-    document.title = `${TITLES[view]} · Forecourt`;
+    byId("language-choice").hidden = view === "live";
+    document.title = text(`page.listen.title.${view}`);
     scrollTo(0, 0);
     // A new view starts at its heading, for those who do not see it change.
     if (!isFirst) document.querySelector(`section[data-view="${view}"] h1`).focus();
@@ -231,9 +227,13 @@ class Listen {
 function line({ id, sessionType, startTime, createdAt, durationMs, status }) {
   return element(
     "a", { class: "session", href: `#/sessions/${id}` },
-    element("strong", {}, `${nameOf({ sessionType })}, ${dateAndTime(startTime ?? createdAt)}`),
-    element("span", { class: "when" }, `${LIVE[status]} · ${duration(durationMs)} so far`),
+    element("strong", {}, text("page.sessions.name", { kind: titleOf(sessionType), when: dateAndTime(startTime ?? createdAt) })),
+    element("span", { class: "when" }, `${text(`page.listen.${status}`)} · ${text("page.listen.so_far", { duration: duration(durationMs) })}`),
   );
 }
 
-void new Listen().route();
+if (await begin()) {
+  const listen = new Listen();
+  offer(() => listen.route());
+  await listen.route();
+}

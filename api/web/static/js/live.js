@@ -6,35 +6,16 @@ import { Call } from "./call.js";
 import { Cards } from "./cards.js";
 import { byId, setIcon } from "./element.js";
 import { Gauges } from "./gauges.js";
+import { titleOf } from "./kind.js";
 import { listMicrophones } from "./microphone.js";
 import { clock } from "./moment.js";
 import { dismiss, dismissAll, notify } from "./notices.js";
 import { Panel } from "./panel.js";
 import { CallRecord } from "./record.js";
 import { Shortcuts } from "./shortcuts.js";
+import { has, language, text, write } from "./texts.js";
 import { Transcript } from "./transcript.js";
 import { WakeLock } from "./wakelock.js";
-
-/** The kinds of call, by name. */
-export const KINDS_OF_CALL = { pitch: "Pitch", objection: "Objection", closing: "Closing" };
-
-const REDUCED = {
-  transcript: "Some words could not be written down",
-  recording: "The recording has stopped; the call goes on",
-  "volume feedback": "Volume tips are off",
-  words: "Live words",
-  journal: "This call is no longer being written down; it goes on",
-};
-
-const CONNECTION = {
-  connecting: "Connecting",
-  live: "Connected",
-  weak: "Weak connection",
-  paused: "Paused",
-  reconnecting: "Reconnecting",
-  lost: "Connection lost",
-  ended: "Ended",
-};
 
 export class Live {
   #microphone;
@@ -92,7 +73,7 @@ export class Live {
     this.#transcript.clear();
     this.#cards.clear();
     this.#startGauges(session);
-    byId("live-title").textContent = `${KINDS_OF_CALL[session.sessionType] ?? "Practice"} practice`;
+    byId("live-title").textContent = titleOf(session.sessionType);
     byId("timer").textContent = "0:00";
     this.#anchor = { sessionMs: 0, at: performance.now() };
     this.#isWeak = false;
@@ -102,8 +83,8 @@ export class Live {
     call.addEventListener("event", ({ detail }) => this.#event(detail));
     call.addEventListener("meters", ({ detail }) => this.#meters(detail));
     call.addEventListener("state", ({ detail }) => this.#state(detail));
-    call.addEventListener("slow", () => notify("slow", "info", "Your network blocks the fast connection, so a slower one is used. Tips may come a little later."));
-    call.addEventListener("dropped", ({ detail }) => notify("dropped", "warn", `The network is too slow for the sound: ${Math.ceil(detail)} s could not be sent.`));
+    call.addEventListener("slow", () => notify("slow", "info", text("page.live.slow")));
+    call.addEventListener("dropped", ({ detail }) => notify("dropped", "warn", text("page.live.dropped", { seconds: Math.ceil(detail) })));
     void listMicrophones(byId("call-device"), this.#microphone);
     try {
       await call.start();
@@ -118,13 +99,14 @@ export class Live {
     void this.#wakeLock.hold();
     this.#tick = setInterval(() => this.#showTime(), 250);
     if (this.#microphone.track?.muted) this.#muted();
-    announce("The call is connected. Start talking.");
+    announce(text("page.live.connected"));
   }
 
   #startGauges(session) {
-    const { enabled, reason } = session.volumeFeedback ?? { enabled: false, reason: null };
+    const { enabled } = session.volumeFeedback ?? { enabled: false };
     const baseline = forDevice(this.#microphone.label);
-    const note = enabled ? "" : (reason ?? "Volume tips are off in this call.");
+    const why = !this.#microphone.levelIsTrue ? "_gain" : baseline ? "" : "_check";
+    const note = enabled ? "" : text(`page.live.no_volume${why}`);
     this.#gauges.start(enabled && baseline ? baseline.speechLevelDbfs : null, note);
   }
 
@@ -136,10 +118,10 @@ export class Live {
     else if (type.startsWith("transcript.")) this.#transcript.show(this.#record.utterances.get(data.utterance));
     else if (type === "metrics") this.#gauges.score(data);
     else if (type === "feedback") this.#cards.add(data);
-    else if (type === "bookmark") announce(`Bookmarked at ${clock(data.atMs)}.`);
+    else if (type === "bookmark") announce(text("page.live.bookmarked", { time: clock(data.atMs) }));
     else if (type === "session.state") console.info("The session is now", data.state, data.reason ?? "");
     else if (type === "degraded" && data.untilMs !== null) dismiss("degraded");
-    else if (type === "degraded") notify("degraded", "warn", `${REDUCED[data.what] ?? `Reduced for now: ${data.what}`}: ${data.why}.`);
+    else if (type === "degraded") notify("degraded", "warn", reduced(data));
     else if (type === "error") console.warn("The node could not use a message:", data.code, data.detail);
   }
 
@@ -160,11 +142,11 @@ export class Live {
     this.#enable(state === "live");
     this.#gauges.pause(state !== "live" || this.#call.isPaused);
     if (state === "live") {
-      if (dismiss("connection")) announce("The connection is back.");
+      if (dismiss("connection")) announce(text("page.live.back"));
     } else if (state === "reconnecting") {
       this.#speaking(false);
-      notify("connection", "bad", "The connection was lost. Forecourt is trying to get it back for up to a minute; what was heard so far is safe.", [
-        { label: "End the call", run: () => void this.#end() },
+      notify("connection", "bad", text("page.live.reconnecting"), [
+        { label: text("page.live.end"), run: () => void this.#end() },
       ]);
     } else if (state === "ended" || state === "lost") {
       this.#over(problem, state);
@@ -181,7 +163,7 @@ export class Live {
     dismissAll();
     if (!wasOn) return;
     this.#microphone.close();
-    const lost = "The connection could not be brought back, so the call has ended here.";
+    const lost = text("page.live.lost");
     this.#finished(this.#record, state === "lost" ? [lost, problem?.detail].filter(Boolean).join(" ") : null);
   }
 
@@ -193,12 +175,12 @@ export class Live {
     else call.resume();
     this.#showPause(paused);
     this.#showState();
-    announce(paused ? "Paused. Nothing is heard now." : "The call goes on.");
+    announce(text(paused ? "page.live.is_paused" : "page.live.goes_on"));
   }
 
   #showPause(paused) {
     this.#pausedAt = paused ? performance.now() : null;
-    byId("pause-text").textContent = paused ? "Go on" : "Pause";
+    write(byId("pause-text"), paused ? "page.controls.resume" : "page.controls.pause");
     setIcon(byId("pause").querySelector("svg"), paused ? "play" : "pause");
     byId("pause").classList.toggle("primary", paused);
     this.#gauges.pause(paused);
@@ -207,13 +189,13 @@ export class Live {
 
   #bookmark() {
     if (this.#call?.state !== "live") return;
-    if (!this.#call.bookmark()) notify("bookmark", "warn", "The bookmark could not be set: the connection is not ready. Try again in a moment.");
+    if (!this.#call.bookmark()) notify("bookmark", "warn", text("page.live.no_bookmark"));
   }
 
   async #end() {
     if (!this.#call) return;
     this.#enable(false);
-    byId("connection-text").textContent = "Ending";
+    write(byId("connection-text"), "page.live.ending");
     await this.#call.end();
   }
 
@@ -233,8 +215,8 @@ export class Live {
     const { label } = this.#microphone;
     const baseline = forDevice(label);
     const compared = this.#microphone.levelIsTrue && baseline;
-    this.#gauges.compare(compared ? baseline.speechLevelDbfs : null, compared ? "" : "Not compared: this microphone was not checked");
-    notify("microphone", "info", `The microphone in use is now “${label}”.`);
+    this.#gauges.compare(compared ? baseline.speechLevelDbfs : null, compared ? "" : text("page.live.no_volume_device"));
+    notify("microphone", "info", text("page.live.microphone", { microphone: label }));
     await listMicrophones(byId("call-device"), this.#microphone);
   }
 
@@ -243,8 +225,8 @@ export class Live {
     dismiss("muted");
     this.#gauges.pause(true);
     this.#speaking(false);
-    notify("microphone", "bad", `The microphone stopped. ${problem.message}`, [
-      { label: "Try again", run: () => void this.#retryMicrophone() },
+    notify("microphone", "bad", text("page.live.microphone_lost", { why: problem.message }), [
+      { label: text("page.try_again"), run: () => void this.#retryMicrophone() },
     ]);
   }
 
@@ -260,18 +242,18 @@ export class Live {
   #muted() {
     if (!this.#call) return;
     this.#speaking(false);
-    notify("muted", "warn", "The system has muted your microphone, so nothing is heard. Unmute it on the headset, the keyboard or in the system's sound settings.");
+    notify("muted", "warn", text("page.live.muted"));
   }
 
   async #devicesChanged() {
     if (!this.#call) return;
     await listMicrophones(byId("call-device"), this.#microphone);
-    announce("The list of microphones has changed.");
+    announce(text("page.live.microphones"));
   }
 
   #speaking(is) {
     byId("speaking").dataset.speaking = String(is);
-    byId("speaking-text").textContent = this.#call?.isPaused ? "Not listening" : is ? "Speaking" : "Listening";
+    write(byId("speaking-text"), `page.live.${this.#call?.isPaused ? "not_listening" : is ? "speaking" : "listening"}`);
   }
 
   #showState() {
@@ -283,7 +265,7 @@ export class Live {
 
   #connection(state) {
     byId("connection").dataset.state = state;
-    byId("connection-text").textContent = CONNECTION[state] ?? state;
+    write(byId("connection-text"), `page.connection.${state}`);
   }
 
   #enable(on) {
@@ -305,7 +287,14 @@ export class Live {
     const now = performance.now();
     byId("timer").textContent = clock(this.#now(now));
     if (this.#pausedAt !== null && this.#call?.state === "live") {
-      byId("connection-text").textContent = `Paused for ${clock(now - this.#pausedAt)}`;
+      byId("connection-text").textContent = text("page.live.paused_for", { time: clock(now - this.#pausedAt) });
     }
   }
+}
+
+/** What the node does less of, and why: it tells the reason in English. */
+function reduced({ what, why }) {
+  const key = `page.reduced.${what.replaceAll(" ", "_")}`;
+  const told = has(key) ? text(key) : text("page.reduced.other", { what });
+  return language() === "en" ? `${told}: ${why}.` : `${told}.`;
 }

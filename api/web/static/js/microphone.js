@@ -1,20 +1,10 @@
 // The microphone: asking for it, what may go wrong, and what happens to it during a call.
 
 import { recall, remember } from "./preferences.js";
+import { text } from "./texts.js";
 
 /** Sound as the person makes it: level, noise and waveform are what Forecourt measures. */
 const WANTED = { autoGainControl: false, noiseSuppression: false, echoCancellation: false, channelCount: 1 };
-
-const SENTENCES = {
-  insecure:
-    "Browsers only lend a microphone to a secure page. Open Forecourt at an https:// address, or on the computer it runs on at http://localhost.",
-  unsupported: "This browser cannot make calls. Use a current Chrome, Edge or Firefox.",
-  refused:
-    "The browser was told not to share the microphone. Allow it in the address bar (the icon beside the address) or in the system's privacy settings, then try again.",
-  absent: "No microphone was found. Plug one in or switch it on, then try again.",
-  busy: "The microphone is in use by another program, or did not start. Close the other program, or unplug the microphone and plug it in again, then try again.",
-  unsuitable: "The chosen microphone is not available any more. Choose another one, then try again.",
-};
 
 const CODES = {
   NotAllowedError: "refused",
@@ -25,10 +15,10 @@ const CODES = {
   OverconstrainedError: "unsuitable",
 };
 
-/** Why there is no microphone: `code` is a key of SENTENCES, `message` the sentence for the person. */
+/** Why there is no microphone: `code` ends a key of page.microphone, `message` is the sentence for the person. */
 export class MicrophoneProblem extends Error {
   constructor(code) {
-    super(SENTENCES[code]);
+    super(text(`page.microphone.${code}`));
     this.name = "MicrophoneProblem";
     this.code = code;
   }
@@ -67,7 +57,7 @@ export class Microphone extends EventTarget {
   }
 
   get label() {
-    return this.track?.label || "Microphone";
+    return this.track?.label || text("page.microphone.unnamed");
   }
 
   /** What the browser really does, without the identifiers it gives devices. */
@@ -165,7 +155,7 @@ export async function listMicrophones(select, microphone) {
     ...devices.map(({ id, label }, index) => {
       const option = document.createElement("option");
       option.value = id;
-      option.textContent = label || `Microphone ${index + 1}`;
+      option.textContent = label || text("page.microphone.numbered", { number: index + 1 });
       option.selected = id === current;
       return option;
     }),

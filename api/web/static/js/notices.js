@@ -1,6 +1,7 @@
 // Things that went wrong or need attention, each with a way on. Keyed, so that one matter has one notice.
 
 import { byId, element, icon } from "./element.js";
+import { text as textOf } from "./texts.js";
 
 const ICONS = { info: "info", warn: "turn", bad: "turn", good: "check" };
 const shown = new Map();
@@ -13,7 +14,7 @@ export function notify(key, tone, text, actions = []) {
   const before = shown.get(key);
   if (before?.text === text && before.tone === tone) return;
   const buttons = actions.map(({ label, run }) => element("button", { type: "button", onclick: run }, label));
-  const close = element("button", { type: "button", "aria-label": "Dismiss", onclick: () => dismiss(key) }, icon("cross"));
+  const close = element("button", { type: "button", "aria-label": textOf("page.dismiss"), onclick: () => dismiss(key) }, icon("cross"));
   const notice = element(
     "div",
     { class: "notice", "data-tone": tone, "data-key": key, role: tone === "bad" ? "alert" : "status" },

@@ -2,6 +2,7 @@
 
 import { setIcon } from "./element.js";
 import { recall, remember } from "./preferences.js";
+import { write } from "./texts.js";
 
 export class Panel {
   #name;
@@ -28,7 +29,7 @@ export class Panel {
   #show(shown) {
     this.#body.hidden = !shown;
     this.#button.setAttribute("aria-expanded", String(shown));
-    this.#button.querySelector("span").textContent = shown ? "Hide" : "Show";
+    write(this.#button.querySelector("span"), shown ? "page.hide" : "page.show");
     setIcon(this.#button.querySelector("svg"), shown ? "eye-off" : "eye");
     this.#changed?.(shown);
   }

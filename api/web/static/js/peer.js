@@ -3,6 +3,7 @@
 import { publish } from "./api.js";
 import { envelopesOf } from "./envelopes.js";
 import { iceServers } from "./ice.js";
+import { text } from "./texts.js";
 
 const GATHERING_MS = 1500;
 const OPENING_MS = 6000;
@@ -10,7 +11,7 @@ const OPENING_MS = 6000;
 /** The node answered the offer, but nothing got through: most often a firewall or VPN that blocks UDP. */
 export class Blocked extends Error {
   constructor() {
-    super("The sound could not get through to the server. A firewall or VPN may block it.");
+    super(text("page.problem.blocked"));
     this.name = "Blocked";
   }
 }

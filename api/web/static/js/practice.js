@@ -3,21 +3,20 @@
 import { createSession, events, giveConsent, session as fetchSession, sessions as fetchSessions } from "./api.js";
 import { forDevice } from "./baseline.js";
 import { Check } from "./check.js";
-import { Consent, TEXT_VERSION } from "./consent.js";
+import { begin, offer } from "./choice.js";
+import { Consent, textVersion } from "./consent.js";
 import { byId } from "./element.js";
 import { Live } from "./live.js";
 import { Microphone, obstacle } from "./microphone.js";
-import { day, decimal } from "./moment.js";
+import { day } from "./moment.js";
 import { dismissAll, notify } from "./notices.js";
 import { CallRecord } from "./record.js";
 import { listSessions } from "./sessions.js";
 import { Summary, tellMissing } from "./summary.js";
+import { language, spokenLanguage, text, write } from "./texts.js";
 
 const STEPS = ["consent", "check", "ready"];
 const USES_MICROPHONE = new Set(["check", "ready", "live"]);
-const TITLES = {
-  consent: "Consent", check: "Microphone", ready: "Ready", live: "On a call", summary: "Summary", sessions: "Past sessions", blocked: "Not possible here",
-};
 
 class Practice {
   #microphone = new Microphone();
@@ -57,7 +56,7 @@ class Practice {
   #practise() {
     const blocked = obstacle();
     if (blocked) {
-      this.#block(blocked.code === "insecure" ? "This address is not secure" : "This browser cannot be used", blocked.message);
+      this.#block(text(`page.blocked.${blocked.code === "insecure" ? "insecure" : "browser"}`), blocked.message);
     } else if (this.#recording === null) {
       this.#show("consent");
     } else {
@@ -84,12 +83,13 @@ class Practice {
     const { label, levelIsTrue } = this.#microphone;
     const baseline = forDevice(label);
     byId("ready-microphone").textContent = baseline
-      ? `${label}, checked on ${day(baseline.date)} (voice ${decimal(baseline.speechLevelDbfs, 0)} dBFS)`
-      : `${label}, not checked`;
-    byId("ready-volume").textContent = !levelIsTrue
-      ? "Off: this browser does not confirm that automatic gain control is off"
-      : baseline ? "On, compared with your own check" : "Off: there is no check to compare with";
-    byId("ready-recording").textContent = this.#recording ? "Sound and words are kept" : "Nothing is kept";
+      ? text("page.ready.checked", { microphone: label, day: day(baseline.date), level: baseline.speechLevelDbfs })
+      : text("page.ready.unchecked", { microphone: label });
+    write(byId("ready-volume"), `page.ready.volume_${!levelIsTrue ? "gain" : baseline ? "on" : "unknown"}`);
+    write(byId("ready-recording"), this.#recording ? "page.ready.kept" : "page.ready.not_kept");
+    // Where the page is not English, it may not be plain which language the node expects to hear.
+    byId("ready-speech").hidden = language() === "en";
+    write(byId("ready-spoken"), spokenLanguage() === language() ? "page.ready.speech_own" : "page.ready.speech_english");
     byId("start").disabled = false;
     this.#show("ready");
   }
@@ -103,13 +103,15 @@ class Practice {
       const { label, settings, levelIsTrue } = this.#microphone;
       const known = levelIsTrue ? forDevice(label) : null;
       const baseline = known && { speechLevelDbfs: known.speechLevelDbfs, noiseFloorDbfs: known.noiseFloorDbfs };
-      this.#session = await createSession({ sessionType, ...(baseline && { baseline }), device: { label, settings } });
-      await giveConsent(this.#session.id, this.#recording, TEXT_VERSION);
+      this.#session = await createSession({
+        sessionType, ...(baseline && { baseline }), device: { label, settings }, language: spokenLanguage(),
+      });
+      await giveConsent(this.#session.id, this.#recording, textVersion());
       this.#show("live");
       await this.#live.start(this.#session);
     } catch (problem) {
       this.#ready();
-      notify("start", "bad", problem.detail ?? problem.message, [{ label: "Try again", run: () => void this.#start(sessionType) }]);
+      notify("start", "bad", problem.detail ?? problem.message, [{ label: text("page.try_again"), run: () => void this.#start(sessionType) }]);
     } finally {
       start.disabled = false;
     }
@@ -149,16 +151,16 @@ class Practice {
     try {
       items = await fetchSessions();
     } catch (problem) {
-      notify("sessions", "bad", problem.detail ?? problem.message, [{ label: "Try again", run: () => void this.route() }]);
+      notify("sessions", "bad", problem.detail ?? problem.message, [{ label: text("page.try_again"), run: () => void this.route() }]);
     }
     if (turn !== this.#turn) return;
     listSessions(items);
     this.#show("sessions");
   }
 
-  #block(title, text) {
+  #block(title, why) {
     byId("blocked-title").textContent = title;
-    byId("blocked-text").textContent = text;
+    byId("blocked-text").textContent = why;
     this.#show("blocked");
   }
 
@@ -170,12 +172,13 @@ class Practice {
     if (!USES_MICROPHONE.has(view)) this.#microphone.close();
     this.#showSteps(view);
     byId("navigation").hidden = view === "live";
+    byId("language-choice").hidden = view === "live";
     const route = ["summary", "sessions"].includes(view) ? "sessions" : "practice";
     for (const link of byId("navigation").children) {
       if (link.dataset.route === route) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
     }
-    document.title = `${TITLES[view]} · Forecourt`;
+    document.title = text(`page.title.${view}`);
     scrollTo(0, 0);
     // A new view starts at its heading, for those who do not see it change.
     if (!isFirst) document.querySelector(`section[data-view="${view}"] h1`).focus();
@@ -192,4 +195,8 @@ class Practice {
   }
 }
 
-void new Practice().route();
+if (await begin()) {
+  const practice = new Practice();
+  offer(() => practice.route());
+  await practice.route();
+}

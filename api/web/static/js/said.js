@@ -2,6 +2,7 @@
 
 import { byId, element, icon, unseen } from "./element.js";
 import { clock } from "./moment.js";
+import { text } from "./texts.js";
 
 const UNSURE = 0.4;
 
@@ -20,7 +21,7 @@ export class Said {
     this.#current = null;
     const spoken = utterances.filter(({ words, committed }) => words?.length || committed);
     if (!spoken.length) {
-      this.#root.replaceChildren(element("p", { class: "empty" }, "No words were heard."));
+      this.#root.replaceChildren(element("p", { class: "empty" }, text("page.summary.no_words")));
       return;
     }
     this.#root.replaceChildren(...spoken.map((utterance) => this.#line(utterance, play)));
@@ -36,11 +37,11 @@ export class Said {
   }
 
   #line({ startMs, words, committed }, play) {
-    const text = words?.length ? words.map(({ text }) => text).join(" ") : committed;
+    const said = words?.length ? words.map(({ text }) => text).join(" ") : committed;
     if (!play || !words?.length) {
-      return element("p", {}, element("span", { class: "at" }, clock(startMs)), element("span", {}, text));
+      return element("p", {}, element("span", { class: "at" }, clock(startMs)), element("span", {}, said));
     }
-    const line = element("span", { role: "group", "aria-label": `Words from ${clock(startMs)}; arrow keys move, Enter plays` });
+    const line = element("span", { role: "group", "aria-label": text("page.summary.line", { time: clock(startMs) }) });
     words.forEach((word, index) => {
       const button = element(
         "button",
@@ -50,7 +51,7 @@ export class Said {
       this.#words.push({ ...word, button });
       line.append(button, " ");
     });
-    const at = element("button", { type: "button", class: "at", onclick: () => play(startMs) }, icon("play"), unseen("Play from "), clock(startMs));
+    const at = element("button", { type: "button", class: "at", onclick: () => play(startMs) }, icon("play"), unseen(`${text("page.summary.play_from")} `), clock(startMs));
     return element("p", {}, at, line);
   }
 

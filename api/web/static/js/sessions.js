@@ -1,27 +1,28 @@
 // The list of past sessions.
 
 import { byId, element } from "./element.js";
-import { KINDS_OF_CALL } from "./live.js";
+import { nameOf } from "./kind.js";
 import { dateAndTime, duration } from "./moment.js";
-
-const STATUSES = { created: "never begun", active: "going on now", paused: "paused now", interrupted: "interrupted" };
+import { has, text } from "./texts.js";
 
 /** Shows `sessions`, newest first, each a link to its summary. */
 export function listSessions(sessions) {
-  byId("sessions-lead").textContent = sessions.length ? "Newest first. Open one to read it and to listen again." : "No calls yet. Your practice calls will be listed here.";
+  byId("sessions-lead").textContent = text(sessions.length ? "page.sessions.some" : "page.sessions.none");
   byId("sessions").replaceChildren(...sessions.map((session) => element("li", {}, line(session))));
 }
 
 function line(session) {
   const { id, sessionType, startTime, createdAt, durationMs, status, hasRecording, recordingConsent, feedbackCount, metrics } = session;
-  const facts = [duration(durationMs), STATUSES[status], `${feedbackCount} ${feedbackCount === 1 ? "tip" : "tips"}`];
-  facts.push(hasRecording ? "recorded" : recordingConsent === false ? "nothing kept" : null);
+  const unfinished = has(`page.sessions.${status}`) ? text(`page.sessions.${status}`) : null;
+  const tips = feedbackCount === 1 ? text("page.sessions.one_tip") : text("page.sessions.tips", { count: feedbackCount });
+  const facts = [duration(durationMs), unfinished, tips];
+  facts.push(hasRecording ? text("page.sessions.recorded") : recordingConsent === false ? text("page.sessions.nothing_kept") : null);
   const marks = ["confidence", "clarity", "pace", "volume"].map((key) =>
-    element("span", {}, element("small", {}, key[0].toUpperCase() + key.slice(1)), ` ${metrics?.scores[key] ?? "–"}`),
+    element("span", {}, element("small", {}, text(`page.score.${key}`)), ` ${metrics?.scores[key] ?? "–"}`),
   );
   return element(
     "a", { class: "session", href: `#/sessions/${id}` },
-    element("strong", {}, `${KINDS_OF_CALL[sessionType] ?? "Practice"}, ${dateAndTime(startTime ?? createdAt)}`),
+    element("strong", {}, text("page.sessions.name", { kind: nameOf(sessionType), when: dateAndTime(startTime ?? createdAt) })),
     element("span", { class: "when" }, facts.filter(Boolean).join(" · ")),
     element("span", { class: "marks" }, ...marks),
   );

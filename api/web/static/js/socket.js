@@ -1,7 +1,7 @@
 // The microphone to the node and events back over one WebSocket, for networks that let no WebRTC through.
 // The protocol is told in signaling/websocket.py.
 
-import { Problem, UNREACHABLE } from "./api.js";
+import { Problem, detailOf, unreachable } from "./api.js";
 import { Capture } from "./capture.js";
 import { envelopesOf } from "./envelopes.js";
 import { Frames, chooseFormat } from "./frames.js";
@@ -87,7 +87,7 @@ export class SocketPublication extends EventTarget {
     this.#isOpen = true;
     this.#frames = new Frames(this.#format, (frame) => this.#give(frame), (error) => this.#broken(error));
     this.#capture = await Capture.open(microphone.track, rateHz, (block) => this.#frames.push(block));
-    if (!this.#isOpen) throw new Problem(0, "The WebSocket closed", UNREACHABLE);
+    if (!this.#isOpen) throw new Problem(0, "The WebSocket closed", unreachable());
     // It may have changed meanwhile.
     this.#capture.replaceTrack(microphone.track);
   }
@@ -127,13 +127,13 @@ export class SocketPublication extends EventTarget {
 // Resolves with the next event of this kind; a socket that closes instead says why in its code.
 function answered(socket, kind) {
   return new Promise((resolve, reject) => {
-    const unreachable = () => reject(new Problem(0, "No WebSocket", UNREACHABLE));
-    const timer = setTimeout(unreachable, OPENING_MS);
+    const failed = () => reject(new Problem(0, "No WebSocket", unreachable()));
+    const timer = setTimeout(failed, OPENING_MS);
     socket.addEventListener(kind, () => { clearTimeout(timer); resolve(); }, { once: true });
     socket.addEventListener("close", ({ code, reason }) => {
       clearTimeout(timer);
-      if (code >= REFUSED) reject(new Problem(code - REFUSED, "The server refused", reason));
-      else unreachable();
+      if (code >= REFUSED) reject(new Problem(code - REFUSED, "The server refused", detailOf(code - REFUSED, reason)));
+      else failed();
     });
   });
 }
