@@ -77,7 +77,7 @@ class Settings(BaseSettings):
     asr_admission: Literal["predicted", "off"] = "predicted"
     """Whether calls are refused that it would not keep up with; `max_calls` always holds."""
     asr_step: Literal["adaptive", "fixed"] = "adaptive"
-    """How much speech lies between two looks at words under way: 0.3 to 1.5 s, by the load."""
+    """How much speech lies between two looks at words under way: 0.5 to 1.5 s, by the load."""
     asr_fixed_step_s: Annotated[float, Field(ge=0.2, le=3)] = 0.5
     asr_languages: dict[Annotated[str, StringConstraints(pattern=r"^[a-z]{2}$")], str] = {
         "es": "whisper-base"
