@@ -19,7 +19,7 @@ from typing import Any, Protocol
 Record = dict[str, Any]
 
 MEMORY_LIMIT = 50_000
-"""Records a memory journal keeps (hours of a call); the oldest go first."""
+"""Records a memory journal keeps (about an hour of a call); the oldest go first."""
 
 
 class Journal(Protocol):

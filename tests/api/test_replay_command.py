@@ -22,6 +22,8 @@ from signaling import stack
 from signaling.publisher import RATE, Publisher, load_audio
 from tests.node import Node
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
 BASELINE = {"speechLevelDbfs": -8.0, "noiseFloorDbfs": -60.0}
 """Of somebody much louder: the call is far too quiet for them."""
 
