@@ -48,12 +48,10 @@ TEXT = (
     "words",
     "rate_wpm",
     "asr_certainty",
-    "fillers",
     "hedges",
-    "fillers_per_100_words",
     "hedges_per_100_words",
 )
-"""Quantities that are counted again from the words."""
+"""Quantities that are counted again from the words. Fillers are heard as well: measured."""
 
 
 class Stage(Protocol):
@@ -334,9 +332,11 @@ class _Measured(TrackAnalyzers):
 
     def metrics(self) -> Metrics:
         counted = super().metrics()
-        measured = self._inputs.quantities_ms.get(self._t_ms)
-        if measured is None:
+        # Behind a jump in time the newest frame is older than the event.
+        told_ms = min((at for at in self._inputs.quantities_ms if at >= self._t_ms), default=None)
+        if told_ms is None:
             return counted
+        measured = self._inputs.quantities_ms[told_ms]
         texts = {name: getattr(counted.quantities, name) for name in TEXT}
         quantities = measured.model_copy(update=texts)
         return Metrics(scores=scores(quantities), quantities=quantities)

@@ -13,6 +13,8 @@ from tests.e2e import chromium
 from tests.e2e.node import Node
 from tests.e2e.practice import CHECKED_DEVICE, PracticePage, bare
 
+pytestmark = pytest.mark.slow
+
 OTHER_DEVICE = "Fake Audio Input 1"
 
 

@@ -91,6 +91,7 @@ def test_what_no_machine_can_have_been_found_to_be_is_not_used(
     assert [log["event"] for log in logs] == ["asr_calibration_unreadable"]
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_be_written_costs_time_only(
     default_model: Path, tmp_path: Path, reading: Pcm
 ) -> None:
@@ -109,6 +110,7 @@ def test_a_file_that_cannot_be_written_costs_time_only(
     assert file.is_dir()
 
 
+@pytest.mark.slow
 def test_another_model_or_another_way_to_decode_is_kept_beside_it(
     default_model: Path, folder: Path, found: tuple[dict[str, Any], Calibration], tmp_path: Path
 ) -> None:

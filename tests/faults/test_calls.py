@@ -12,6 +12,8 @@ from tests.faults.scenarios import Outcome, Together
 from tests.node import Node
 from tests.recording import length_ms
 
+pytestmark = pytest.mark.slow
+
 
 def assert_recorded_in_full(call: Outcome) -> None:
     """The decoded recording is as long as the session, within 50 ms."""
@@ -117,7 +119,8 @@ def test_what_is_not_speech_yields_no_words(
 ) -> None:
     call: Outcome = request.getfixturevalue(batch)[name]
     assert call.view["durationMs"] > 8_000
-    assert {event["type"] for event in call.events} <= {"session.state", "metrics", "feedback"}
+    told = {event["type"] for event in call.events}
+    assert told <= {"session.state", "metrics", "feedback", "summary"}
     assert call.text == ""
     assert call.view["metrics"]["quantities"]["words"] == 0
 
