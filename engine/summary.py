@@ -1,7 +1,7 @@
 """What a call comes to: three strengths and three things to work on, each with its moments.
 
 Each quality of delivery has a share 0-1: the same published points as the scores
-(`analyzers.delivery`), less a fifth for every cue it gave. From `STRONG` on a quality is a
+(`analyzers.delivery`), less a quarter for every cue it gave. From `STRONG` on a quality is a
 strength, below it something to work on; the best and the worst three are told. The moments of a
 strength are praise for it, or else the longest stretch in which it held; those of something to work
 on are the spans of its cues, or else the longest stretch in which it did not hold.
@@ -20,7 +20,7 @@ from engine.features import Features
 
 AT_MOST = 3
 STRONG = 0.8
-PER_CUE = 0.2
+PER_CUE = 0.25
 MOST_MOMENTS = 5
 SHORTEST_MS = 3_000
 """A stretch is told from this long on."""
