@@ -9,7 +9,7 @@ from engine.asr.correction import Corrector
 from engine.asr.cut import cut_point
 from engine.asr.window import Hypothesis, Kind, Recognizer, SpokenWord, Window
 from engine.catalogue import catalogue
-from engine.events import Feedback, Link, Meters, TranscriptFinal, Wire
+from engine.events import Feedback, Link, Meters, Metrics, TranscriptFinal, Wire
 from engine.features import Baseline, Features, TrackAnalyzers
 from engine.feedback import Coach, Now
 from engine.frames import FRAME_MS, SAMPLE_RATE, Frame, Ring, Source, ms_of
@@ -148,9 +148,8 @@ class Track:
         """Make final what words there are, emit the last metrics, and where the call `is_over` what
         it comes to; take no answers any more."""
         self._utterances.settle()
-        self.summarise()
+        metrics = self.summarise()
         if is_over:
-            metrics = self._analyzers.metrics()
             self._emit(summary(metrics, self._cues, self._stretches, self._catalogue))
         self._is_closed = True
         self._ring.release()
@@ -161,9 +160,11 @@ class Track:
         changed, self._volume_feedback = judged != self._volume_feedback, judged
         return changed
 
-    def summarise(self) -> None:
-        """Emit the scores and quantities of the call so far."""
-        self._emit(self._analyzers.metrics())
+    def summarise(self) -> Metrics:
+        """Emit the scores and quantities of the call so far, and return them."""
+        metrics = self._analyzers.metrics()
+        self._emit(metrics)
+        return metrics
 
     def _is_voiced(self) -> bool:
         return self._vad.speaking and self._vad.silence_samples <= VOICED_WITHIN

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import structlog
 
@@ -32,14 +32,18 @@ class WorkerLost(RuntimeError):
     """The worker's process ended, hung or spoke nonsense; it is started again."""
 
 
-class WorkerProcess:
-    """Speaks the protocol of `engine.asr.worker`; `command` is all of its command line."""
+class ChildProcess:
+    """A worker that reads messages (see `engine.asr.worker`) and answers. `command` is all of its
+    command line; logs call it `name`, people `title`; `environment` is laid over our own."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    environment: ClassVar[dict[str, str]] = {}
 
     def __init__(self, command: Sequence[str]) -> None:
         self._command = command
         self._process: asyncio.subprocess.Process | None = None
         self._watch: asyncio.Task[None] | None = None
-        self._over: set[str] = set()
         self.is_ready = False
 
     @property
@@ -59,21 +63,58 @@ class WorkerProcess:
             *self._command,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            env=os.environ | ONE_THREAD | FEW_KERNELS | SMALL_PAGES,
+            env=os.environ | ONE_THREAD | self.environment,
         )
         try:
             async with asyncio.timeout(READY_TIMEOUT_S):
                 greeting: dict[str, Any] = await self._read()
-        except (TimeoutError, EOFError, ValueError) as error:
+        except (TimeoutError, EOFError, ValueError, WorkerLost) as error:
             await self.end()
-            raise WorkerLost("the speech recognizer did not start; see its output above") from error
+            raise WorkerLost(f"the {self.title} did not start; see its output above") from error
         except BaseException:
             await self.end()
             raise
-        self._watch = asyncio.create_task(_tell_end(process, ended), name="asr-worker-watch")
+        self._watch = asyncio.create_task(
+            _tell_end(process, ended), name=f"{self.name}-worker-watch"
+        )
         self.is_ready = True
-        log.info("asr_worker_ready", pid=process.pid)
+        log.info(f"{self.name}_worker_ready", pid=process.pid)
         return greeting
+
+    async def end(self) -> None:
+        """Kill it and collect it. Cancelled before that, it can be called again."""
+        self.is_ready = False
+        process = self._process
+        if process is None:
+            return
+        if process.returncode is None:
+            try:
+                process.kill()
+            except ProcessLookupError:
+                log.debug(f"{self.name}_worker_already_gone", pid=process.pid)
+        await process.wait()
+        if self._watch is not None:
+            await self._watch
+        self._process = self._watch = None
+
+    async def _read(self) -> Any:
+        process = self._process
+        if process is None or process.stdout is None:
+            raise WorkerLost("no worker is running")
+        (size,) = LENGTH.unpack(await process.stdout.readexactly(LENGTH.size))
+        return json.loads(await process.stdout.readexactly(size))
+
+
+class WorkerProcess(ChildProcess):
+    """Speaks the protocol of `engine.asr.worker`."""
+
+    name = "asr"
+    title = "speech recognizer"
+    environment = FEW_KERNELS | SMALL_PAGES
+
+    def __init__(self, command: Sequence[str]) -> None:
+        super().__init__(command)
+        self._over: set[str] = set()
 
     def forget(self, session: str) -> None:
         """Nothing of `session` will be asked any more; the worker is told with the next windows."""
@@ -115,28 +156,8 @@ class WorkerProcess:
             raise WorkerLost("the worker's answer is not one") from error
 
     async def end(self) -> None:
-        """Kill it and collect it. Cancelled before that, it can be called again."""
-        self.is_ready = False
         self._over.clear()
-        process = self._process
-        if process is None:
-            return
-        if process.returncode is None:
-            try:
-                process.kill()
-            except ProcessLookupError:
-                log.debug("asr_worker_already_gone", pid=process.pid)
-        await process.wait()
-        if self._watch is not None:
-            await self._watch
-        self._process = self._watch = None
-
-    async def _read(self) -> Any:
-        process = self._process
-        if process is None or process.stdout is None:
-            raise WorkerLost("no worker is running")
-        (size,) = LENGTH.unpack(await process.stdout.readexactly(LENGTH.size))
-        return json.loads(await process.stdout.readexactly(size))
+        await super().end()
 
 
 async def _tell_end(process: asyncio.subprocess.Process, ended: asyncio.Event) -> None:

@@ -18,8 +18,9 @@ from pathlib import Path
 
 import structlog
 
+from engine.asr.process import WorkerLost
 from engine.embedding.minilm import Floats
-from engine.embedding.process import WORKER, EmbeddingProcess, WorkerLost
+from engine.embedding.process import WORKER, EmbeddingProcess
 
 log = structlog.get_logger(__name__)
 
