@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,13 @@ class PracticePage:
 
     def expect_connected(self) -> None:
         expect(self.id("connection")).to_have_attribute("data-state", "live")
+
+    def expect_states(self, *states: str) -> None:
+        """Wait until the node has told exactly these states of the session."""
+        give_up_s = time.monotonic() + WITHIN_MS / 1000
+        while (told := self.page.evaluate("spied.states")) != list(states):
+            assert time.monotonic() < give_up_s, told
+            self.page.wait_for_timeout(50)
 
     def call(self, *, recording: bool = True) -> None:
         """From the address to a call, with a remembered check."""

@@ -1,6 +1,6 @@
 // Looks over the page's shoulder: which tracks, channels and locks it took, and what it sent.
 // A test may also let them tell the page what no machine here can provoke.
-window.spied = { tracks: [], channels: {}, sent: [], locks: [], constraints: [] };
+window.spied = { tracks: [], channels: {}, sent: [], states: [], locks: [], constraints: [] };
 
 if (navigator.mediaDevices) {
   const getUserMedia = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
@@ -16,6 +16,9 @@ const createDataChannel = RTCPeerConnection.prototype.createDataChannel;
 RTCPeerConnection.prototype.createDataChannel = function create(label, options) {
   const channel = createDataChannel.call(this, label, options);
   window.spied.channels[label] = channel;
+  channel.addEventListener("message", ({ data }) => {
+    for (const { type, data: { state } } of JSON.parse(data)) if (type === "session.state") window.spied.states.push(state);
+  });
   return channel;
 };
 

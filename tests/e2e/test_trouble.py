@@ -151,7 +151,7 @@ def test_a_session_that_does_not_exist_leads_to_the_list(practice: PracticePage)
 def test_a_pause_taken_back_at_once_does_not_come_again(practice: PracticePage) -> None:
     practice.call()
     practice.page.evaluate("() => { pause.click(); pause.click(); }")
-    practice.page.wait_for_timeout(500)  # the node's word on both has come by now
+    practice.expect_states("active", "paused", "active")
     practice.expect_connected()
     assert practice.page.evaluate("spied.tracks.at(-1).enabled")
     practice.end()
