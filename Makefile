@@ -74,12 +74,12 @@ $(STAMPS)/test: pyproject.toml constraints.txt | $(STAMPS)/core
 	@touch $@
 
 $(STAMPS)/models: engine/models.toml | $(STAMPS)/core
-	$(BIN)/forecourt models fetch whisper-tiny.en
+	$(BIN)/forecourt models fetch whisper-tiny.en minilm-l6-v2
 	@touch $@
 
 $(STAMPS)/speech: benchmarks/speech.toml | $(STAMPS)/core
 	$(BIN)/forecourt models --catalogue benchmarks/speech.toml fetch --all
-	$(BIN)/forecourt models fetch whisper-base minilm-l6-v2
+	$(BIN)/forecourt models fetch whisper-base
 	@touch $@
 
 $(STAMPS)/browser-libraries: $(wildcard $(BROWSER_TESTS)/package-lock.json) | $(STAMPS)/test

@@ -17,8 +17,19 @@ from starlette.routing import BaseRoute, Mount, Route, Router
 from api import problems
 from api.calls import Calls
 from api.logs import RequestLog
+from api.playbooks import Playbooks
 from api.recognizer import NodeRecognizer
-from api.routes import catalogues, metrics, microphone, pages, sessions, websocket, whep, whip
+from api.routes import (
+    catalogues,
+    metrics,
+    microphone,
+    pages,
+    playbooks,
+    sessions,
+    websocket,
+    whep,
+    whip,
+)
 from api.settings import Settings
 from engine import features, silero
 from engine.asr.correction import Corrector
@@ -54,9 +65,13 @@ def merged(routes: list[Route]) -> list[BaseRoute]:
 
 
 def create_app(
-    settings: Settings, recognizer: NodeRecognizer, corrector: Corrector | None = None
+    settings: Settings,
+    recognizer: NodeRecognizer,
+    books: Playbooks,
+    corrector: Corrector | None = None,
 ) -> Starlette:
-    """The application; it starts and stops `recognizer`. `corrector` puts domain words right."""
+    """The application; it starts and stops `recognizer` and `books`. `corrector` puts domain words
+    right."""
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -64,9 +79,10 @@ def create_app(
         stack.use_loopback(settings.ice_loopback)
         writer = Writer()
         writer.start()
-        calls = Calls(settings, recognizer, writer, corrector)
+        calls = Calls(settings, recognizer, books, writer, corrector)
+        app.state.playbooks = books
         app.state.recognizer, app.state.writer, app.state.calls = recognizer, writer, calls
-        await asyncio.gather(asyncio.to_thread(_warm), recognizer.start())
+        await asyncio.gather(asyncio.to_thread(_warm), recognizer.start(), books.start())
         await calls.start()
         collector = Collector()
         collector.start()
@@ -76,6 +92,7 @@ def create_app(
             await collector.stop()
             await calls.stop()
             await recognizer.stop()
+            await books.stop()
             await asyncio.to_thread(writer.stop)
 
     # A name that an attacker's DNS points at this machine (rebinding) is not a name of this node.
@@ -87,6 +104,7 @@ def create_app(
             *whep.routes,
             *microphone.routes,
             *catalogues.routes,
+            *playbooks.routes,
             *websocket.routes,
         ]
     )

@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 from importlib.metadata import version
 from typing import Any
 
-from api.views import ConsentView, CreateSession, SessionView, VolumeFeedback
+from api.views import ConsentView, CreateSession, PlaybookView, SessionView, VolumeFeedback
 from engine.asr.correction import Corrector
 from engine.features import Baseline
 from engine.journal import Journal
+from engine.playbook import Playbook
 from engine.session import SessionConfig
 from signaling.room import Room
 
@@ -36,6 +37,7 @@ class Call:
     journal: Journal | None = None
     room: Room | None = None
     start_time: datetime | None = None
+    playbook: Playbook | None = None
     resource: str = ""
     publishing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -62,7 +64,14 @@ class Call:
             "resumeDigest": self.digest.hex(),
             "consent": self.consent.model_dump() if self.consent else None,
             "versions": versions,
+            "playbook": view.model_dump() if (view := self._playbook_view()) else None,
         }
+
+    def _playbook_view(self) -> PlaybookView | None:
+        used = self.playbook
+        if used is None:
+            return None
+        return PlaybookView(id=used.id, version=used.version, digest=used.digest)
 
     def config(self) -> SessionConfig:
         """What the session is started with."""
@@ -86,6 +95,7 @@ class Call:
             created_at=self.created_at,
             recording_consent=self.consent.recording if self.consent else None,
             volume_feedback=self.volume_feedback,
+            playbook=self._playbook_view(),
         )
         if self.room is None:
             return view

@@ -21,6 +21,7 @@ from starlette.requests import Request
 from api.call import Call, new_id
 from api.listeners import Listeners, audible, over
 from api.past import STOPPED, Past, Unfinished, unknown
+from api.playbooks import Playbooks
 from api.problems import Problem
 from api.rooms import Rooms
 from api.settings import Settings
@@ -57,6 +58,7 @@ class Calls:
         self,
         settings: Settings,
         recognizer: Recognizer,
+        playbooks: Playbooks,
         writer: Writer,
         corrector: Corrector | None = None,
     ) -> None:
@@ -70,10 +72,11 @@ class Calls:
             "loopback" if settings.ice_loopback else settings.ice_targets,
         )
         self._recognizer = recognizer
+        self._playbooks = playbooks
         self._opening = 0
         self._past = Past(settings.sessions)
         self.rooms = Rooms(
-            settings, self.ice, recognizer, corrector, writer, self._past, self._closed
+            settings, self.ice, recognizer, playbooks, corrector, writer, self._past, self._closed
         )
         self._calls: dict[str, Call] = {}
         self.listeners = Listeners()
@@ -90,7 +93,7 @@ class Calls:
         await asyncio.to_thread(self._past.prepare)
         for unfinished in await asyncio.to_thread(self._past.unfinished):
             try:
-                self._recover(unfinished)
+                await self._recover(unfinished)
             except (LookupError, OSError, ValueError) as error:
                 log.error("recovery_failed", file=str(unfinished.path), error=repr(error))
         self._syncer = asyncio.create_task(self._sync_forever(), name="journal-sync")
@@ -145,6 +148,7 @@ class Calls:
             datetime.now(UTC),
             request.volume_feedback(),
             token_digest(token),
+            playbook=self._playbooks.of(request.language),
         )
         self._calls[call.id] = call
         return call.view(), token
@@ -354,9 +358,11 @@ class Calls:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _recover(self, unfinished: Unfinished) -> None:
+    async def _recover(self, unfinished: Unfinished) -> None:
         """Take up an unfinished call as interrupted; its browser may come back within 60 s."""
-        call = self.rooms.reopen(unfinished)
+        used = unfinished.view.playbook
+        playbook = None if used is None else await self._playbooks.find(used.digest)
+        call = self.rooms.reopen(unfinished, playbook)
         assert call.room is not None
         self._calls[call.id] = call
         duration_ms = unfinished.view.duration_ms

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from api.call import Call
 from api.past import Past, Unfinished
+from api.playbooks import Playbooks
 from api.settings import Settings
 from api.traffic import Traffic
 from api.views import ConsentView, CreateSession
@@ -15,6 +16,8 @@ from engine.asr.correction import Corrector
 from engine.asr.window import Recognizer
 from engine.frames import FRAME_SAMPLES, sample_of
 from engine.journal import FileJournal, Journal, MemoryJournal
+from engine.objections import Judge
+from engine.playbook import Playbook
 from engine.session import CRASH_SEQ_STEP, Session
 from signaling.ice import IceSettings
 from signaling.recorder import Recorder, Writer
@@ -33,6 +36,7 @@ class Rooms:
         settings: Settings,
         ice: IceSettings,
         recognizer: Recognizer,
+        playbooks: Playbooks,
         corrector: Corrector | None,
         writer: Writer,
         past: Past,
@@ -41,6 +45,7 @@ class Rooms:
         self._ice = ice
         self._receive = ReceiveSettings(settings.hold_ms / 1000, stock=settings.receive == "stock")
         self._recognizer = recognizer
+        self._playbooks = playbooks
         self._corrector = corrector
         self._writer = writer
         self._past = past
@@ -78,11 +83,14 @@ class Rooms:
             journal,
             beginning.clock(),
             corrector=self._corrector,
+            playbook=call.playbook,
+            judge=self._judge(call),
         )
         return self._room(call, session, beginning, recorder)
 
-    def reopen(self, unfinished: Unfinished) -> Call:
+    def reopen(self, unfinished: Unfinished, playbook: Playbook | None) -> Call:
         """A call that broke off with the node, in a room, interrupted: its browser may come back.
+        It goes on with the `playbook` it began with.
 
         Raises `LookupError`, `OSError` or `ValueError` for a journal of which nothing can be made.
         """
@@ -95,6 +103,7 @@ class Rooms:
             bytes.fromhex(first["resumeDigest"]),
             ConsentView.model_validate(first["consent"]),
             start_time=view.start_time,
+            playbook=playbook,
         )
         # Only now: opening it changes it, and one that makes no sense stays as it is.
         call.journal = journal = FileJournal(unfinished.path)
@@ -112,12 +121,17 @@ class Rooms:
             first_utterance=unfinished.last_utterance + 1,
             start_sample=sample_of(view.duration_ms) // FRAME_SAMPLES * FRAME_SAMPLES,
             corrector=self._corrector,
+            playbook=call.playbook,
+            judge=self._judge(call),
         )
         session.metrics, session.feedback_count = view.metrics, view.feedback_count
         recorder = Recorder(self._writer, self._past.recording(call.id))
         call.room = self._room(call, session, beginning, recorder)
         session.enter("interrupted", "node_restarted")
         return call
+
+    def _judge(self, call: Call) -> Judge | None:
+        return None if call.playbook is None else self._playbooks.judge(call.playbook)
 
     def _lay_out(self, call: Call) -> tuple[Journal, Recorder]:
         """Raises `OSError` for a disk that takes nothing."""

@@ -100,6 +100,9 @@ class Settings(BaseSettings):
     English transcripts, by the list of engine/domain.toml."""
     domain_words: Annotated[Path | None, BeforeValidator(_none_if_empty)] = None
     """A dealership's own list of the same shape, which is added to that one and wins over it."""
+    objections: Literal["model", "phrases"] = "model"
+    """How objections are recognized in English: by sentences alike, in a process of 0.3 GB that is
+    mostly idle, or by a playbook's phrases alone, as also where the model is not in the cache."""
     ice_loopback: bool = False
     """Offer 127.0.0.1 as the only candidate: development and tests on one machine."""
     ice_targets: Literal["public", "private", "loopback"] = "private"

@@ -70,6 +70,14 @@ class ConsentView(Wire):
     text_version: Annotated[str, Field(min_length=1, max_length=40)]
 
 
+class PlaybookView(Wire):
+    """Which playbook a call is held with; `digest` names its content, see `/playbooks/DIGEST`."""
+
+    id: str
+    version: str
+    digest: str
+
+
 class SessionView(Wire):
     id: str
     session_type: SessionType
@@ -80,6 +88,7 @@ class SessionView(Wire):
     duration_ms: int = 0
     recording_consent: bool | None = None
     volume_feedback: VolumeFeedback
+    playbook: PlaybookView | None = None
     has_recording: bool = False
     metrics: Metrics | None = None
     feedback_count: int = 0
@@ -125,6 +134,7 @@ def summary_of(records: Iterable[dict[str, Any]]) -> SessionView | None:
                 created_at=datetime.fromisoformat(record["createdAt"]),
                 recording_consent=record["consent"]["recording"],
                 volume_feedback=VolumeFeedback.model_validate(record["volumeFeedback"]),
+                playbook=record.get("playbook"),
             )
         elif kind == "begin":
             start_time = datetime.fromisoformat(record["at"])

@@ -197,11 +197,19 @@ class Objection(Wire):
 
 
 class Playbook(Wire):
-    """`playbook`: a stage reached, an objection heard (top two with margins), the card to show."""
+    """`playbook`: what of the call's playbook was heard at `span_ms`, by its codes.
+
+    One of: a `stage` reached or something that must be said (`must_say`), each once; something that
+    must never be said (`never_say`), each time; `objections`, the best two with their margins, and
+    the `card` to show, if one is asserted and was not shown a moment ago.
+    """
 
     stage: str | None = None
+    must_say: str | None = None
+    never_say: str | None = None
     objections: list[Objection] = []
     card: str | None = None
+    span_ms: tuple[int, int] | None = None
 
 
 class Degraded(Wire):

@@ -37,6 +37,7 @@ from typing import NamedTuple
 from engine.catalogue import DEFAULT, catalogue
 from engine.events import Feedback, Kind, Link, Severity
 from engine.features import Features
+from engine.matching import NeverSayHeard
 
 INTERRUPTION_MS = 8_000
 ENOUGH_SPEECH_MS = 5_000
@@ -158,6 +159,11 @@ PRAISED_WITHIN_MS = 10_000
 """Praise that finds no room for so long comes too late to be understood."""
 PRAISE_AFTER_SPEECH_MS = 25_000
 PRAISE_COOLDOWN_MS = 60_000
+NEVER_SAY_WITHIN_MS = 12_000
+"""What must never be said is worth an interruption as long as the trainee knows what is meant; it
+goes before every rule. The `playbook` event tells of it at any rate."""
+NEVER_SAY_COOLDOWN_MS = 60_000
+"""Of the same code."""
 PRAISE_PACE = (2.8, 5.0)
 
 
@@ -232,6 +238,14 @@ class Coach:
         self._good_from_speech_ms: int | None = None
         self._last_praise_ms: int | None = None
         self._weak_until_ms = 0
+        self._never: tuple[NeverSayHeard, int] | None = None
+        self._never_ms: dict[str, int] = {}
+
+    def hear(self, never: NeverSayHeard, t_ms: int) -> None:
+        """Something was said that must never be said. The newest waits for its turn, no other."""
+        told_ms = self._never_ms.get(never.never_say.code)
+        if told_ms is None or t_ms - told_ms >= NEVER_SAY_COOLDOWN_MS:
+            self._never = never, t_ms
 
     def step(self, t_ms: int, now: Now) -> Feedback | None:
         """Judge the features at session time `t_ms`; return the cue to give now, if any."""
@@ -252,6 +266,9 @@ class Coach:
         praise = self._praise_due(t_ms, now, trouble)
         if t_ms - self._last_cue_ms < INTERRUPTION_MS:
             return None
+        never, self._never = self._never, None
+        if never is not None and t_ms - never[1] <= NEVER_SAY_WITHIN_MS:
+            return self._forbid(t_ms, never[0])
         if due is not None:
             return self._fire(t_ms, now, *due)
         if followed is not None and not trouble:
@@ -273,6 +290,19 @@ class Coach:
                 "jitter_ms": link.jitter_ms,
             }
         return self._cue(rule.kind, rule.severity, rule.code, parameters, t_ms, rule.span_ms)
+
+    def _forbid(self, t_ms: int, heard: NeverSayHeard) -> Feedback:
+        never = heard.never_say
+        self._last_cue_ms = self._never_ms[never.code] = t_ms
+        self._good_from_speech_ms = None
+        parameters = {
+            "phrase": never.code,
+            "title": never.title,
+            "reason": never.reason,
+            "instead": never.instead,
+        }
+        cue = self._cue("correction", "high", "never_say", parameters, t_ms, 0)
+        return cue.model_copy(update={"span_ms": heard.span_ms})
 
     def _followed(self, t_ms: int, rule: Rule) -> Feedback:
         state = self._states[rule.code]

@@ -1,13 +1,14 @@
 """A playbook at work on one track: words in, `playbook` events out.
 
-Stages and objections become events here; what must and what must never be said is handed on to
-`said`, for the coach to tick or to speak up. What the judge finds comes later and is journalled
-before it is used, so that a replay needs no model: it hands the records to `apply`.
+What must never be said is also handed on to `never`, for the coach to speak up. What the judge
+finds comes later and is journalled before it is used, so that a replay needs no model: it hands the
+records to `apply`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from engine.events import Objection, SessionType, Wire, Word
@@ -21,38 +22,59 @@ CARD_AGAIN_MS = 60_000
 away: the objection is told of without it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What a track is listened to for. `judge` is None in a replay.
+
+    Of a call that goes on after a crash (`from_start` is false) nobody knows any more what was said
+    before, so nothing is said to be missing.
+    """
+
+    playbook: Playbook
+    session_type: SessionType
+    role: Role
+    judge: Judge | None
+    from_start: bool = True
+
+
 class Guide:
-    """`judge` is None in a replay. `emit` takes events, `record` journals what the judge found."""
+    """`emit` takes events, `record` journals what the judge found."""
 
     def __init__(
         self,
-        playbook: Playbook,
-        session_type: SessionType,
-        role: Role,
-        judge: Judge | None,
+        lesson: Lesson,
         *,
         emit: Callable[[Wire], object],
-        said: Callable[[MustSayTicked | NeverSayHeard], object],
+        never: Callable[[NeverSayHeard], object],
         record: Callable[..., None],
     ) -> None:
-        self._matcher = Matcher(playbook, session_type, role)
-        self._judge = judge
+        self._matcher = Matcher(lesson.playbook, lesson.session_type, lesson.role)
+        self._judge = lesson.judge
         self._emit = emit
-        self._said = said
+        self._never = never
         self._record = record
         self._shown_ms: dict[str, int] = {}
         self._is_closed = False
+        self._unsaid = self._matcher.must_says
+        self._from_start = lesson.from_start
+
+    @property
+    def unsaid(self) -> tuple[list[str], int] | None:
+        """Titles of what must be said and has not been, and how much must be said in all."""
+        if not self._from_start:
+            return None
+        return [each.title for each in self._unsaid.values()], len(self._matcher.must_says)
 
     def push(self, utterance: int, words: Sequence[Word], *, is_final: bool = True) -> None:
         """All words of `utterance` so far, in order; `is_final` when no more will come."""
-        for found in self._matcher.push(utterance, words, is_final=is_final):
-            if isinstance(found, StageReached):
-                self._emit(PlaybookEvent(stage=found.stage.code))
-            elif isinstance(found, Sentence):
-                if self._judge is not None:
-                    self._judge.hear(found.words, partial(self._judged, found.span_ms))
-            else:
-                self._said(found)
+        findings = self._matcher.push(utterance, words, is_final=is_final)
+        for found in findings:
+            if not isinstance(found, Sentence):
+                self._tell(found)
+        # A judge without a model answers at once: its answers come last here as in a replay.
+        for found in findings:
+            if isinstance(found, Sentence) and self._judge is not None:
+                self._judge.hear(found.words, partial(self._judged, found.span_ms))
 
     def close(self) -> None:
         """Take no answers any more."""
@@ -71,7 +93,17 @@ class Guide:
             else:
                 self._shown_ms[card] = end_ms
         objections = [Objection(code=each.code, margin=each.margin) for each in found.suggestions]
-        self._emit(PlaybookEvent(objections=objections, card=card))
+        self._emit(PlaybookEvent(objections=objections, card=card, span_ms=span_ms))
+
+    def _tell(self, found: StageReached | MustSayTicked | NeverSayHeard) -> None:
+        if isinstance(found, StageReached):
+            self._emit(PlaybookEvent(stage=found.stage.code, span_ms=found.span_ms))
+        elif isinstance(found, MustSayTicked):
+            self._unsaid.pop(found.must_say.code, None)
+            self._emit(PlaybookEvent(must_say=found.must_say.code, span_ms=found.span_ms))
+        else:
+            self._emit(PlaybookEvent(never_say=found.never_say.code, span_ms=found.span_ms))
+            self._never(found)
 
     def _judged(self, span_ms: tuple[int, int], scores: Scores) -> None:
         if self._is_closed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -14,6 +15,7 @@ from engine.events import Link, Metrics, Quantities
 from engine.features import Features
 from engine.frames import Source, ms_of
 from engine.journal import Record
+from engine.playbook import Playbook
 from engine.session import SessionConfig
 
 EventDict = dict[str, Any]
@@ -36,7 +38,8 @@ class TrackInputs:
     features_ms: dict[int, Features] = field(default_factory=dict)
     links_ms: dict[int, Link | None] = field(default_factory=dict)
     pressures_ms: dict[int, Pressure] = field(default_factory=dict)
-    quantities_ms: dict[int, Quantities] = field(default_factory=dict)
+    quantities_ms: dict[int, deque[Quantities]] = field(default_factory=dict)
+    """Mostly one; a call may end when its metrics were just told."""
     cuts: dict[int, tuple[int, int]] = field(default_factory=dict)
     """By utterance: how many words it kept, and the sample of the cut."""
 
@@ -65,7 +68,7 @@ class TrackInputs:
             event = record["e"]
             end_ms = ms_of(record["ends"][event["track"]]) if "ends" in record else event["t"]
             quantities = Metrics.model_validate(event["data"]).quantities
-            self.quantities_ms.setdefault(end_ms, quantities)
+            self.quantities_ms.setdefault(end_ms, deque()).append(quantities)
 
 
 @dataclass(slots=True)
@@ -74,6 +77,7 @@ class Part:
 
     setup: Record
     config: SessionConfig
+    playbook: Playbook | None = None
     records: list[Record] = field(default_factory=list)
     inputs: dict[str, TrackInputs] = field(default_factory=dict)
 
@@ -102,7 +106,8 @@ def parts_of(records: Iterable[Record]) -> list[Part]:
         for record in records:
             kind = record["k"]
             if kind == "setup":
-                parts.append(Part(record, _CONFIG.validate_python(record["config"])))
+                config = _CONFIG.validate_python(record["config"])
+                parts.append(Part(record, config, _playbook(record)))
             elif parts:
                 _sort(parts[-1], record)
             elif kind in ("event", "features"):
@@ -128,6 +133,12 @@ def _sort(part: Part, record: Record) -> None:
             part.of(record["e"]["track"]).add(record)
     elif "track" in record:
         part.of(record["track"]).add(record)
+
+
+def _playbook(setup: Record) -> Playbook | None:
+    """As the call had it: calls of before playbooks had none."""
+    content = setup.get("playbook")
+    return None if content is None else Playbook.model_validate(content)
 
 
 def _features(values: Mapping[str, Any]) -> Features:

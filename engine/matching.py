@@ -71,11 +71,13 @@ class Matcher:
         self._asks_objections = role != "salesperson"
         self._once: dict[tuple[str, str], tuple[Stage | MustSay, Phrases]] = {}
         self._never: list[tuple[NeverSay, Phrases]] = []
+        self._must_says: dict[str, MustSay] = {}
         if role != "customer":
             for stage in playbook.stages.of(session_type):
                 self._once["stage", stage.code] = stage, compiled(stage.cues)
             for must in playbook.must_say:
                 if session_type in must.sessions:
+                    self._must_says[must.code] = must
                     self._once["must_say", must.code] = must, compiled(must.phrases)
             self._never = [
                 (never, compiled(never.phrases, unless_negated=True))
@@ -86,6 +88,11 @@ class Matcher:
         """How often each never-say was told of in the utterance."""
         self._asked: set[tuple[str, ...]] = set()
         """Sentences of the utterance that were handed on, as tokens."""
+
+    @property
+    def must_says(self) -> dict[str, MustSay]:
+        """What must be said on this track, by code."""
+        return dict(self._must_says)
 
     def push(
         self, utterance: int, words: Sequence[Word], *, is_final: bool = True

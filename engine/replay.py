@@ -2,7 +2,8 @@
 
 The journal's inputs are: what each node's part of the call was set up with (`setup`), where frames
 came from (`play`, `skip`), what voice activity decided (`voice`), when words under way were looked
-at (`ask`), what the recognizer answered (`hypothesis`) and where that cut an utterance (`cut`),
+at (`ask`), what the recognizer answered (`hypothesis`) and where that cut an utterance (`cut`), how
+like an objection a sentence was (`likeness`),
 what was measured (`features` with the link, the quantities of `metrics`), what was asked for
 (`command`, `flush`, `close`), and the events marked as ``given``. All other events follow from
 them, and are made again by `engine.session` itself: words by agreement, cues by the rules, scores
@@ -39,6 +40,7 @@ from engine.frames import (
 )
 from engine.inputs import EventDict, Part, TrackInputs, parts_of
 from engine.journal import MemoryJournal, Record, read
+from engine.objections import Scores
 from engine.session import Session
 from engine.trace import TracedVoice
 from engine.track import Parts
@@ -130,6 +132,7 @@ class Player:
             first_utterance=setup["utterance"],
             start_sample=setup["sample"],
             corrector=corrector,
+            playbook=part.playbook,
             parts=stage.parts,
         )
         self._session.subscribe(lambda event: self.events.append(event.model_dump(mode="json")))
@@ -183,6 +186,9 @@ class Player:
         session, kind = self._session, record["k"]
         if kind == "hypothesis":
             self._stage.answer(record)
+        elif kind == "likeness":
+            scores = Scores(record["likeness"], record["ordinary"], tuple(record["phrases"]))
+            session.tracks[record["track"]].objection(scores, tuple(record["span"]))
         elif kind == "skip":
             session.skip(record["track"], record["to"])
         elif kind == "command":
@@ -336,7 +342,8 @@ class _Measured(TrackAnalyzers):
         told_ms = min((at for at in self._inputs.quantities_ms if at >= self._t_ms), default=None)
         if told_ms is None:
             return counted
-        measured = self._inputs.quantities_ms[told_ms]
+        waiting = self._inputs.quantities_ms[told_ms]
+        measured = waiting.popleft() if len(waiting) > 1 else waiting[0]
         texts = {name: getattr(counted.quantities, name) for name in TEXT}
         quantities = measured.model_copy(update=texts)
         return Metrics(scores=scores(quantities), quantities=quantities)

@@ -27,7 +27,11 @@ from engine.events import (
 )
 from engine.features import Baseline
 from engine.frames import Frame
+from engine.guide import Lesson
 from engine.journal import Journal
+from engine.matching import Role
+from engine.objections import Judge
+from engine.playbook import Playbook
 from engine.rules import version
 from engine.track import LIVE, Parts, Track
 
@@ -77,6 +81,8 @@ class Session:
         first_utterance: int = 1,
         start_sample: int = 0,
         corrector: Corrector | None = None,
+        playbook: Playbook | None = None,
+        judge: Judge | None = None,
         parts: Callable[[str], Parts] = lambda track: LIVE,
     ) -> None:
         self.id = session_id
@@ -93,6 +99,8 @@ class Session:
         self._recognizer = recognizer
         # The terms are English.
         self._corrector = corrector if config.language == "en" else None
+        self.playbook = playbook
+        self._judge = judge
         self._began: dict[str, Any] = {
             "state": state,
             "seq": next_seq,
@@ -141,6 +149,7 @@ class Session:
                 self._first_utterance,
                 language=self.config.language,
                 corrector=self._corrector,
+                lesson=self._lesson(),
                 emit=lambda data: self._derive(data, name),
                 meters=lambda t_ms, meters: self._meters(name, t_ms, meters),
                 record=self.record,
@@ -148,6 +157,14 @@ class Session:
             )
             track.skip(self._start_sample)
         return track
+
+    def _lesson(self) -> Lesson | None:
+        if self.playbook is None:
+            return None
+        # Whoever is alone plays both: the trainee says what a customer might.
+        role: Role = "customer" if self.tracks else "both"
+        from_start = self._began["state"] == "created"
+        return Lesson(self.playbook, self.config.session_type, role, self._judge, from_start)
 
     def push(self, frames: list[Frame]) -> None:
         """Take the next frames of one track, in order."""
@@ -233,6 +250,7 @@ class Session:
             **self._began,
             tracks=list(self.tracks),
             rules=version(),
+            playbook=None if self.playbook is None else self.playbook.model_dump(mode="json"),
         )
         self._is_set_up = True
 

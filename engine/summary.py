@@ -35,6 +35,7 @@ CUES: Mapping[str, str] = {
     "long_pause": "pauses",
     "filler_density": "fillers",
     "monologue": "room",
+    "never_say": "promises",
 }
 """Which quality a cue is about. A weak link is nobody's delivery."""
 
@@ -80,9 +81,16 @@ class Stretches:
 
 
 def summary(
-    metrics: Metrics, cues: Sequence[Feedback], stretches: Stretches, texts: Catalogue
+    metrics: Metrics,
+    cues: Sequence[Feedback],
+    stretches: Stretches,
+    texts: Catalogue,
+    unsaid: tuple[Sequence[str], int] | None = None,
 ) -> Summary:
-    """The summary of a track, empty where there was too little speech to judge (15 s, 40 words)."""
+    """The summary of a track, empty where there was too little speech to judge (15 s, 40 words).
+
+    `unsaid`: titles of what the playbook says must be said and was not, and how much must be said.
+    """
     quantities = metrics.quantities
     if quantities.speech_s < ENOUGH_SPEECH_S or quantities.words < ENOUGH_WORDS:
         return Summary(strengths=[], work_on=[])
@@ -99,6 +107,9 @@ def summary(
     for quality, (share, value) in _judged(quantities, troubles).items():
         lost = PER_CUE * len(troubles.get(quality, ()))
         judged.append((max(share - lost, 0.0), quality, value))
+    if unsaid is not None and unsaid[1]:
+        missing, wanted = unsaid
+        judged.append((1 - len(missing) / wanted, "must_say", float(len(missing))))
     judged.sort(key=lambda one: -one[0])
     strong = [one for one in judged if one[0] >= STRONG][:AT_MOST]
     weak = [one for one in reversed(judged) if one[0] < STRONG][:AT_MOST]
@@ -112,7 +123,8 @@ def summary(
             stretch = stretches.longest(quality, good=kind == "strength")
             if not moments and stretch:
                 moments = [(stretch.start_ms, stretch.end_ms)]
-            message = texts.text(f"{kind}.{quality}", value=value)
+            titles = ", ".join(unsaid[0][:AT_MOST]) if unsaid is not None else ""
+            message = texts.text(f"{kind}.{quality}", value=value, titles=titles)
             found.append(
                 Point(
                     code=quality,
@@ -148,10 +160,11 @@ def _judged(
     if q.asr_certainty is not None:
         sure = q.asr_certainty
         judged["articulation"] = part(sure, delivery.CERTAINTY_POINTS), 100 * sure
-    for quality in ("pauses", "room"):
+    for quality in ("pauses", "room", "promises"):
         count = float(len(troubles.get(quality, ())))
-        # Of these there is nothing but cues: no cue in a call of a minute is a strength.
-        if count or q.speech_s >= 60.0:
+        # Of these there is nothing but cues: no cue in a call of a minute is a strength, but it is
+        # none to have said nothing forbidden.
+        if count or (q.speech_s >= 60.0 and quality != "promises"):
             judged[quality] = (STRONG if not count else STRONG - 0.01), count
     return judged
 

@@ -13,7 +13,10 @@ from engine.events import Feedback, Link, Meters, Metrics, TranscriptFinal, Wire
 from engine.features import Baseline, Features, TrackAnalyzers
 from engine.feedback import Coach, Now
 from engine.frames import FRAME_MS, SAMPLE_RATE, Frame, Ring, Source, ms_of
+from engine.guide import Guide, Lesson
 from engine.lateness import Lateness
+from engine.matching import NeverSayHeard
+from engine.objections import Scores
 from engine.summary import Stretches, summary
 from engine.trace import VoiceTrace
 from engine.utterance import Cut, Utterances
@@ -57,6 +60,7 @@ class Track:
         *,
         language: str,
         corrector: Corrector | None = None,
+        lesson: Lesson | None = None,
         emit: Callable[[Wire], object],
         meters: Callable[[int, Meters], None],
         record: Record,
@@ -93,6 +97,9 @@ class Track:
             first_number=first_utterance,
             cut=self._cut,
         )
+        self._guide: Guide | None = None
+        if lesson is not None:
+            self._guide = Guide(lesson, emit=emit, never=self._heard, record=self._judged)
         self._lateness = Lateness()
         self._play: tuple[Source, int] | None = None
 
@@ -149,8 +156,11 @@ class Track:
         it comes to; take no answers any more."""
         self._utterances.settle()
         metrics = self.summarise()
+        if self._guide is not None:
+            self._guide.close()
         if is_over:
-            self._emit(summary(metrics, self._cues, self._stretches, self._catalogue))
+            unsaid = self._guide.unsaid if self._guide is not None else None
+            self._emit(summary(metrics, self._cues, self._stretches, self._catalogue, unsaid))
         self._is_closed = True
         self._ring.release()
 
@@ -215,6 +225,19 @@ class Track:
         self._emit(data)
         if isinstance(data, TranscriptFinal):
             self._analyzers.add_words(data.words)
+            if self._guide is not None:
+                self._guide.push(data.utterance, data.words)
+
+    def objection(self, scores: Scores, span_ms: tuple[int, int]) -> None:
+        """Tell of a sentence that was judged before: in a replay."""
+        if self._guide is not None:
+            self._guide.apply(scores, span_ms)
+
+    def _judged(self, kind: str, **found: object) -> None:
+        self._record(kind, track=self.name, at=self._ring.end_sample, **found)
+
+    def _heard(self, never: NeverSayHeard) -> None:
+        self._coach.hear(never, self.end_ms)
 
     def _on_features(self, t_ms: int, features: Features) -> None:
         values = {name: getattr(features, name) for name in FEATURES}

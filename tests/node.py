@@ -61,6 +61,7 @@ class Node:
                 cwd=ROOT,
                 env=os.environ
                 | {"FORECOURT_ICE_LOOPBACK": "1", "FORECOURT_ASR_WORKERS": "1"}
+                | {"FORECOURT_OBJECTIONS": "phrases"}
                 | self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -20,6 +20,7 @@ from starlette.applications import Starlette
 
 from api import logs, recognizer
 from api.app import create_app
+from api.playbooks import open_playbooks
 from api.settings import Settings
 from api.sockets import BoundedSocket
 from engine import memory
@@ -48,7 +49,7 @@ def serve(host: str | None, port: int | None, data: Path | None) -> None:
         address = f"http://{_shown(settings.host)}:{listener.getsockname()[1]}"
         logs.configure(settings.log_level, settings.log_json)
         memory.return_large_blocks()
-        app = create_app(settings, recognizes, corrector)
+        app = create_app(settings, recognizes, open_playbooks(settings), corrector)
         config = uvicorn.Config(
             app,
             loop="uvloop",

@@ -23,6 +23,7 @@ from api.listeners import Forwarded
 from api.recognizer import NodeRecognizer
 from api.traffic import Traffic
 from engine.asr.remote import RemoteRecognizer
+from engine.embedding.embedder import Statistics
 from engine.events import Link
 from signaling import stack
 from signaling.room import TRAINEE, Room
@@ -67,6 +68,7 @@ class Snapshot(Collector):
             *_forwarded(state.calls.listeners.forwarded()),
             _refused(),
             *_recognizer(state.recognizer),
+            *_sentences(state.playbooks.statistics()),
             _gauge("recorder_waiting_packets", "Packets waiting for disk", state.writer.depth()),
             _counter("recorder_dropped_packets", "Packets never recorded", state.writer.dropped),
         ]
@@ -102,6 +104,15 @@ def _recognizer(recognizer: NodeRecognizer) -> Iterator[Metric]:
         yield _gauge("recognizer_requests", "Requests to its server now", remote.requests)
         yield _counter("recognizer_failed_requests", "Requests without words", remote.failed)
         yield _counter("recognizer_retried_windows", "Final ones asked again", remote.retried)
+
+
+def _sentences(statistics: Statistics) -> Iterator[Metric]:
+    yield _gauge("objections_waiting_sentences", "Sentences that wait", statistics.waiting)
+    yield _gauge("objections_oldest_seconds", "Age of the oldest of them", statistics.oldest_s)
+    yield _counter("objections_judged_sentences", "Compared with others", statistics.embedded)
+    yield _counter("objections_dropped_sentences", "Judged by phrases", statistics.dropped)
+    yield _counter("objections_failed_sentences", "Ended the worker", statistics.failed)
+    yield _counter("objections_restarts", "The worker lost, and back", statistics.restarts)
 
 
 def _refused() -> Metric:

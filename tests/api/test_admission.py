@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from api.app import create_app
+from api.playbooks import open_playbooks
 from api.settings import Settings
 from engine.asr.scheduler import Model, Scheduler
 from signaling import stack
@@ -31,7 +32,8 @@ async def node(folder: Path, costs: dict[str, float], **settings: Any) -> AsyncI
     model = folder / "model"
     model.mkdir()
     scheduler = Scheduler({"en": Model(model, costs)}, worker=FAKE)
-    app = create_app(Settings(data=folder / "node", ice_loopback=True, **settings), scheduler)
+    chosen = Settings(data=folder / "node", ice_loopback=True, objections="phrases", **settings)
+    app = create_app(chosen, scheduler, open_playbooks(chosen))
     try:
         async with app.router.lifespan_context(app):
             transport = httpx.ASGITransport(app=app)

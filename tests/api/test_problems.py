@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from api import problems, recognizer
 from api.app import SECURITY_HEADERS, create_app
+from api.playbooks import Playbooks
 from api.settings import Settings
 from tests.api.conftest import Refused
 from tests.node import Node
@@ -143,7 +144,8 @@ def test_an_error_of_ours_is_a_problem_with_all_headers_and_no_inside(
     tmp_path: Path, refused: Refused
 ) -> None:
     settings = Settings(data=tmp_path)
-    app = create_app(settings, recognizer.local(settings, tmp_path))
+    books = Playbooks(tmp_path / "playbooks", None)
+    app = create_app(settings, recognizer.local(settings, tmp_path), books)
     app.router.routes.insert(0, Route("/failing", failing))
 
     async def ask() -> httpx.Response:

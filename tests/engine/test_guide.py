@@ -10,8 +10,8 @@ from engine.embedding.embedder import Embedder
 from engine.embedding.minilm import MODEL
 from engine.events import Objection, Wire
 from engine.events import Playbook as PlaybookEvent
-from engine.guide import CARD_AGAIN_MS, Guide
-from engine.matching import MustSayTicked, NeverSayHeard, Role
+from engine.guide import CARD_AGAIN_MS, Guide, Lesson
+from engine.matching import Role
 from engine.objections import Judge, Scores
 from tests.engine.desk import until
 from tests.engine.test_playbook import words
@@ -25,29 +25,39 @@ class Call:
 
     def __init__(self, role: Role, judge: Judge | None = BY_PHRASES) -> None:
         self.events: list[Wire] = []
-        self.said: list[str] = []
+        self.never: list[str] = []
         self.records: list[dict[str, Any]] = []
         self.guide = Guide(
-            CAR_SALES,
-            "objection",
-            role,
-            judge,
+            Lesson(CAR_SALES, "objection", role, judge),
             emit=self.events.append,
-            said=self._said,
+            never=lambda found: self.never.append(found.never_say.code),
             record=lambda kind, **fields: self.records.append({"k": kind, **fields}),
         )
 
-    def _said(self, found: MustSayTicked | NeverSayHeard) -> None:
-        ticked = isinstance(found, MustSayTicked)
-        self.said.append(found.must_say.code if ticked else found.never_say.code)
-
-
-def test_stages_become_events_and_what_must_or_must_not_be_said_goes_to_the_coach() -> None:
+def test_what_was_said_becomes_events_and_what_must_not_be_said_goes_to_the_coach() -> None:
     call = Call("salesperson")
-    call.guide.push(1, words("I understand. It is too expensive for you, but it's bulletproof."))
-    assert call.events == [PlaybookEvent(stage="acknowledge")]
-    assert call.said == ["acknowledge", "reliability_promise"]
+    said = words("I understand. It is too expensive for you, but it's bulletproof.")
+    call.guide.push(1, said)
+    understood, bulletproof = (said[0][1], said[1][2]), (said[-1][1], said[-1][2])
+    assert call.events == [
+        PlaybookEvent(stage="acknowledge", span_ms=understood),
+        PlaybookEvent(must_say="acknowledge", span_ms=understood),
+        PlaybookEvent(never_say="reliability_promise", span_ms=bulletproof),
+    ]
+    assert call.never == ["reliability_promise"]
     assert call.records == []
+
+
+def test_what_must_be_said_is_missing_until_it_is_said() -> None:
+    call = Call("salesperson")
+    before = call.guide.unsaid
+    call.guide.push(1, words("I understand."))
+    after = call.guide.unsaid
+    assert before is not None
+    assert after is not None
+    (ticked,) = set(before[0]) - set(after[0])
+    assert ticked == next(each.title for each in CAR_SALES.must_say if each.code == "acknowledge")
+    assert before[1] == after[1] == len(before[0])
 
 
 def test_an_objection_becomes_an_event_with_its_card() -> None:
@@ -55,10 +65,12 @@ def test_an_objection_becomes_an_event_with_its_card() -> None:
     call.guide.push(1, words("Nice car. But it's too expensive. Hm."))
     assert call.events == [
         PlaybookEvent(
-            objections=[Objection(code="price_too_high", margin=1.0)], card="price_too_high"
+            objections=[Objection(code="price_too_high", margin=1.0)],
+            card="price_too_high",
+            span_ms=tuple(call.records[1]["span"]),
         )
     ]
-    assert call.said == []
+    assert call.never == []
     assert [record["phrases"] for record in call.records] == [(), ("price_too_high",)]
 
 
