@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,17 +11,16 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount, Route, Router
+from starlette.routing import Mount, Router
 
-from api import problems
+from api import endpoint, openapi, problems
 from api.calls import Calls
 from api.logs import RequestLog
 from api.playbooks import Playbooks
 from api.recognizer import NodeRecognizer
 from api.routes import (
     catalogues,
+    description,
     metrics,
     microphone,
     pages,
@@ -47,21 +47,17 @@ SECURITY_HEADERS = {
 }
 
 
-def merged(routes: list[Route]) -> list[BaseRoute]:
-    """One route per path, so that a 405 lists every method of the path in `Allow`."""
-    tables: dict[str, dict[str, Route]] = {}
-    for route in routes:
-        for method in route.methods or ():
-            tables.setdefault(route.path, {})[method] = route
-    result: list[BaseRoute] = []
-    for path, table in tables.items():
-
-        async def dispatch(request: Request, table: dict[str, Route] = table) -> Response:
-            response: Response = await table[request.method].endpoint(request)
-            return response
-
-        result.append(Route(path, dispatch, methods=list(table)))
-    return result
+ENDPOINTS = [
+    *sessions.endpoints,
+    *whip.endpoints,
+    *whep.endpoints,
+    *microphone.endpoints,
+    *catalogues.endpoints,
+    *playbooks.endpoints,
+    *websocket.endpoints,
+    *description.endpoints,
+]
+PREFIX = "/api/v1"
 
 
 def create_app(
@@ -81,6 +77,8 @@ def create_app(
         writer.start()
         calls = Calls(settings, recognizer, books, writer, corrector)
         app.state.playbooks = books
+        document = json.dumps(openapi.document(ENDPOINTS, PREFIX)).encode()
+        app.state.description = description.Description(document)
         app.state.recognizer, app.state.writer, app.state.calls = recognizer, writer, calls
         await asyncio.gather(asyncio.to_thread(_warm), recognizer.start(), books.start())
         await calls.start()
@@ -97,21 +95,10 @@ def create_app(
 
     # A name that an attacker's DNS points at this machine (rebinding) is not a name of this node.
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    api = merged(
-        [
-            *sessions.routes,
-            *whip.routes,
-            *whep.routes,
-            *microphone.routes,
-            *catalogues.routes,
-            *playbooks.routes,
-            *websocket.routes,
-        ]
-    )
-    api += websocket.sockets
+    api = [*endpoint.routes(ENDPOINTS), *websocket.sockets]
     app = Starlette(
         routes=[
-            Mount("/api/v1", Router(api, redirect_slashes=False)),
+            Mount(PREFIX, Router(api, redirect_slashes=False)),
             *metrics.routes,
             *pages.routes,
         ],

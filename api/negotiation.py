@@ -11,6 +11,7 @@ from collections.abc import Awaitable
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.endpoint import Answer, Media
 from api.problems import Problem, body_of
 from signaling.sdp import MAX_OFFER_BYTES
 from signaling.trickle import MAX_FRAGMENT_BYTES, BadFragment, RestartRefused
@@ -18,6 +19,10 @@ from signaling.trickle import MAX_FRAGMENT_BYTES, BadFragment, RestartRefused
 OFFER = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
 PREFLIGHT = "access-control-request-method"
+OFFERED = Media(OFFER, "The offer, with one audio track of Opus")
+TRICKLED = Media(FRAGMENT, "A fragment of SDP (RFC 8840) with candidates; If-Match is needed")
+ANSWERED = Answer("The answer; Location is where to trickle and end", media_type=OFFER)
+DESCRIBED = Answer("See the headers")
 
 
 async def offer_of(request: Request) -> str:
@@ -37,7 +42,7 @@ def described(request: Request, links: list[str]) -> Response:
     return _with_links(response, [] if PREFLIGHT in request.headers else links)
 
 
-async def describe_resource(request: Request) -> Response:
+def described_resource() -> Response:
     headers = {"Accept-Patch": FRAGMENT, "Allow": "DELETE, OPTIONS, PATCH"}
     return Response(status_code=200, headers=headers)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -10,13 +11,16 @@ import structlog
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = structlog.get_logger(__name__)
 
 MAX_JSON_BYTES = 64 * 1024
+MAX_ERRORS = 50
+BODY_WITHIN_S = 30.0
+"""A body that takes longer to come is given up."""
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -29,7 +33,7 @@ class Problem(Exception):
         status: int,
         detail: str,
         *,
-        errors: list[dict[str, Any]] | None = None,
+        errors: list[dict[str, str]] | None = None,
         headers: dict[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
@@ -37,6 +41,16 @@ class Problem(Exception):
         self.detail = detail
         self.errors = errors or []
         self.headers = headers or {}
+
+
+class ProblemView(BaseModel):
+    """A problem's body (RFC 9457). `errors` name each field of a request that is wrong."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[dict[str, str]] = []
 
 
 def response(problem: Problem) -> Response:
@@ -129,11 +143,18 @@ async def body_of(request: Request, media_type: str, limit: int) -> bytes:
         raise too_large
     parts: list[bytes] = []
     size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > limit:
-            raise too_large
-        parts.append(part)
+    try:
+        async with asyncio.timeout(BODY_WITHIN_S):
+            async for part in request.stream():
+                size += len(part)
+                if size > limit:
+                    raise too_large
+                parts.append(part)
+    except TimeoutError as error:
+        detail = f"The body did not come within {BODY_WITHIN_S:.0f} s; send it again."
+        raise Problem(408, detail, headers={"Connection": "close"}) from error
+    except ClientDisconnect as error:
+        raise Problem(400, "The connection ended before the body did; send it again.") from error
     return b"".join(parts)
 
 
@@ -141,12 +162,17 @@ async def json_of(request: Request, model: type[M]) -> M:
     """The JSON body as `model`. 415, 413, or 422 with one entry per field that is wrong."""
     body = await body_of(request, "application/json", MAX_JSON_BYTES)
     try:
-        return model.model_validate_json(body)
+        return model.model_validate_json(body, strict=True)
     except ValidationError as error:
-        errors = [
-            {"field": ".".join(str(part) for part in item["loc"]), "message": item["msg"]}
-            for item in error.errors(include_url=False, include_input=False)
-        ]
-        first = errors[0]
-        where = first["field"] or "The body"
-        raise Problem(422, f"{where}: {first['message']}.", errors=errors) from error
+        raise invalid(error, "The body") from error
+
+
+def invalid(error: ValidationError, whole: str) -> Problem:
+    """422 with one entry per field that is wrong; `whole` is what holds the fields."""
+    errors = [
+        {"field": ".".join(str(part) for part in item["loc"]), "message": item["msg"]}
+        for item in error.errors(include_url=False, include_input=False, include_context=False)
+    ]
+    first = errors[0]
+    where = first["field"][:80] or whole
+    return Problem(422, f"{where}: {first['message']}.", errors=errors[:MAX_ERRORS])

@@ -6,11 +6,22 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StrictBool, StringConstraints
+from pydantic import AfterValidator, BaseModel, Field, StrictBool, StringConstraints, computed_field
 
 from engine.events import Metrics, SessionState, SessionType, Wire
 
 Decibels = Annotated[float, Field(ge=-120, le=20)]
+
+
+SessionId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{24}$")]
+
+
+class SessionPath(BaseModel):
+    id: SessionId
+
+
+class ResourcePath(SessionPath):
+    resource: Annotated[str, Field(max_length=64)]
 
 
 class BaselineBody(Wire):
@@ -93,18 +104,15 @@ class SessionView(Wire):
     metrics: Metrics | None = None
     feedback_count: int = 0
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def whip_url(self) -> str:
         return f"/api/v1/sessions/{self.id}/whip"
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def socket_url(self) -> str:
         return f"/api/v1/sessions/{self.id}/socket"
-
-    def body(self) -> dict[str, Any]:
-        """As JSON, with the address to publish to."""
-        urls = {"whipUrl": self.whip_url, "socketUrl": self.socket_url}
-        return self.model_dump(mode="json", by_alias=True) | urls
 
 
 class MicrophoneCheckView(Wire):

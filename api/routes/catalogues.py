@@ -7,18 +7,40 @@ whether this node recognizes speech in it.
 from __future__ import annotations
 
 import hashlib
+from typing import Annotated
 
+from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
+from api.endpoint import Answer, endpoint
 from api.problems import Problem
 from engine.catalogue import BETA, LANGUAGES, catalogue
 
 
-async def texts(request: Request) -> Response:
-    """200, 304 for the same texts as before, 404 for a language without a catalogue."""
-    language = request.path_params["language"]
+class CataloguePath(BaseModel):
+    language: Annotated[str, Field(max_length=20)]
+
+
+class CatalogueView(BaseModel):
+    """`beta`: its texts, or what is recognized, are not good yet. `speech`: whether this node
+    recognizes it."""
+
+    language: str
+    beta: bool
+    speech: bool
+    texts: dict[str, str]
+
+
+@endpoint(
+    "GET",
+    "/catalogues/{language}",
+    params=CataloguePath,
+    answers={200: CatalogueView, 304: Answer("The same texts as before")},
+)
+async def get_catalogue(request: Request, params: CataloguePath) -> Response:
+    """What people read, by key, in one language."""
+    language = params.language
     if language not in LANGUAGES:
         known = " and ".join(LANGUAGES)
         raise Problem(404, f"There are no texts in this language, only in {known}.")
@@ -39,4 +61,4 @@ async def texts(request: Request) -> Response:
     return answer
 
 
-routes = [Route("/catalogues/{language}", texts, methods=["GET"])]
+endpoints = [get_catalogue]

@@ -13,10 +13,9 @@ import numpy as np
 from scipy.signal import resample_poly
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from analyzers.baseline import MicrophoneCheck, measure_microphone
+from api.endpoint import Media, endpoint
 from api.problems import Problem, body_of
 from api.views import MicrophoneCheckView
 from engine.frames import FRAME_SAMPLES, SAMPLE_RATE, Frame, Pcm, Source
@@ -74,11 +73,21 @@ def _measure(body: bytes) -> MicrophoneCheck:
     return measure_microphone(pcm, speech_mask(pcm))
 
 
-async def check(request: Request) -> Response:
+@endpoint(
+    "POST",
+    "/microphone-checks",
+    body=Media("audio/wav", "16-bit PCM, one or two channels, 8 to 192 kHz, 0.5 to 20 s, 4 MiB"),
+    answers={200: MicrophoneCheckView},
+    errors=[422],
+)
+async def check(request: Request) -> MicrophoneCheckView:
+    """Measure a microphone: one read sentence gives the person's level and noise floor.
+
+    The audio is measured and forgotten.
+    """
     body = await body_of(request, "audio/wav", MAX_BYTES)
     result = await run_in_threadpool(_measure, body)
-    view = MicrophoneCheckView.model_validate(asdict(result))
-    return JSONResponse(view.model_dump(by_alias=True))
+    return MicrophoneCheckView.model_validate(asdict(result))
 
 
-routes = [Route("/microphone-checks", check, methods=["POST"])]
+endpoints = [check]

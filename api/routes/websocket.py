@@ -8,12 +8,14 @@ from urllib.parse import urlsplit
 import structlog
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDisconnected
 
 from api import problems
 from api.calls import Calls
+from api.endpoint import Answer, endpoint
 from api.problems import Problem
+from api.views import SessionPath
 from signaling.websocket import SUBPROTOCOL, Goodbye, Hello, Socket, farewell, greeted
 
 log = structlog.get_logger(__name__)
@@ -129,7 +131,15 @@ def _origin(url: str) -> tuple[str, str, int] | None:
     return parts.scheme, host, port
 
 
-async def explain(request: Request) -> Response:
+@endpoint(
+    "GET",
+    "/sessions/{id}/socket",
+    params=SessionPath,
+    answers={101: Answer("With an upgrade to WebSocket, where UDP is blocked")},
+    errors=[400, 403, 426, 503],
+)
+async def explain(request: Request, params: SessionPath) -> Response:
+    """Publish over a WebSocket."""
     raise Problem(
         426,
         f"This address speaks WebSocket, subprotocol {SUBPROTOCOL}.",
@@ -137,5 +147,5 @@ async def explain(request: Request) -> Response:
     )
 
 
-routes = [Route("/sessions/{id}/socket", explain, methods=["GET"])]
+endpoints = [explain]
 sockets = [WebSocketRoute("/sessions/{id}/socket", publish)]

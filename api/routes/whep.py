@@ -4,46 +4,83 @@ from __future__ import annotations
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from api import negotiation
 from api.calls import calls_of
+from api.endpoint import Answer, endpoint
+from api.views import ResourcePath, SessionPath
 
 
-async def listen(request: Request) -> Response:
+@endpoint(
+    "POST",
+    "/sessions/{id}/whep",
+    params=SessionPath,
+    body=negotiation.OFFERED,
+    answers={201: negotiation.ANSWERED},
+    errors=[400, 409, 422, 503],
+)
+async def listen(request: Request, params: SessionPath) -> Response:
+    """Listen to a live call (WHEP)."""
     offer = await negotiation.offer_of(request)
-    session_id = request.path_params["id"]
+    session_id = params.id
     answer, resource = await calls_of(request).listen(session_id, offer)
     location = f"/api/v1/sessions/{session_id}/whep/{resource}"
     links = calls_of(request).ice.links(session_id)
     return negotiation.answered(answer, location, resource, links)
 
 
-async def describe(request: Request) -> Response:
-    """What the endpoint takes; relay credentials only where there is a live call to hear."""
-    session_id = request.path_params["id"]
+@endpoint(
+    "OPTIONS",
+    "/sessions/{id}/whep",
+    params=SessionPath,
+    answers={200: negotiation.DESCRIBED},
+    errors=[409],
+)
+async def describe(request: Request, params: SessionPath) -> Response:
+    """What listening takes; relay credentials only where there is a live call to hear."""
+    session_id = params.id
     await calls_of(request).audible(session_id)
     return negotiation.described(request, calls_of(request).ice.links(session_id))
 
 
-async def trickle(request: Request) -> Response:
+@endpoint(
+    "PATCH",
+    "/sessions/{id}/whep/{resource}",
+    params=ResourcePath,
+    body=negotiation.TRICKLED,
+    answers={204: Answer("The candidates are taken")},
+    errors=[400, 412, 422, 428],
+)
+async def trickle(request: Request, params: ResourcePath) -> Response:
+    """Send candidates (trickle ICE)."""
     fragment = await negotiation.fragment_of(request)
-    resource = request.path_params["resource"]
-    listener = calls_of(request).listeners.listener(request.path_params["id"], resource)
+    resource = params.resource
+    listener = calls_of(request).listeners.listener(params.id, resource)
     negotiation.check_entity_tag(request, resource)
     return await negotiation.trickled(listener.trickle(fragment))
 
 
-async def delete(request: Request) -> Response:
-    session_id, resource = request.path_params["id"], request.path_params["resource"]
-    await calls_of(request).listeners.leave(session_id, resource)
+@endpoint(
+    "DELETE",
+    "/sessions/{id}/whep/{resource}",
+    params=ResourcePath,
+    answers={200: Answer("The listener has left")},
+)
+async def delete(request: Request, params: ResourcePath) -> Response:
+    """Stop listening."""
+    await calls_of(request).listeners.leave(params.id, params.resource)
     return Response(status_code=200)
 
 
-routes = [
-    Route("/sessions/{id}/whep", listen, methods=["POST"]),
-    Route("/sessions/{id}/whep", describe, methods=["OPTIONS"]),
-    Route("/sessions/{id}/whep/{resource}", trickle, methods=["PATCH"]),
-    Route("/sessions/{id}/whep/{resource}", delete, methods=["DELETE"]),
-    Route("/sessions/{id}/whep/{resource}", negotiation.describe_resource, methods=["OPTIONS"]),
-]
+@endpoint(
+    "OPTIONS",
+    "/sessions/{id}/whep/{resource}",
+    params=ResourcePath,
+    answers={200: negotiation.DESCRIBED},
+)
+async def describe_resource(request: Request, params: ResourcePath) -> Response:
+    """What a listener's connection takes."""
+    return negotiation.described_resource()
+
+
+endpoints = [listen, describe, trickle, delete, describe_resource]

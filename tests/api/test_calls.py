@@ -15,6 +15,7 @@ from api import calls as module
 from api.call import new_id
 from api.calls import FORGET_REFUSED_AFTER_S, MAX_AWAY_S, Calls
 from api.past import is_id
+from api.playbooks import Playbooks
 from api.problems import Problem
 from api.settings import Settings
 from api.views import ConsentView, CreateSession
@@ -65,7 +66,8 @@ async def running(data: Path, **settings: Any) -> AsyncIterator[Calls]:
     stack.use_loopback(True)
     writer = Writer()
     writer.start()
-    calls = Calls(Settings(data=data, **settings), NoWords(), writer)
+    books = Playbooks(data / "playbooks", None)
+    calls = Calls(Settings(data=data, **settings), NoWords(), books, writer)
     await calls.start()
     try:
         yield calls
