@@ -6,7 +6,15 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, StrictBool, StringConstraints, computed_field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    StrictBool,
+    StringConstraints,
+    WithJsonSchema,
+    computed_field,
+)
 
 from engine.events import Metrics, SessionState, SessionType, Wire
 
@@ -76,7 +84,11 @@ def _required(given: bool) -> bool:
 class ConsentView(Wire):
     """`coaching` must be true: without it there is no call."""
 
-    coaching: Annotated[StrictBool, AfterValidator(_required)]
+    coaching: Annotated[
+        StrictBool,
+        AfterValidator(_required),
+        WithJsonSchema({"type": "boolean", "const": True}),
+    ]
     recording: StrictBool
     text_version: Annotated[str, Field(min_length=1, max_length=40)]
 

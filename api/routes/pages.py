@@ -36,6 +36,10 @@ async def listen(request: Request) -> Response:
     return FileResponse(WEB / "listen.html", headers={"Cache-Control": "no-cache"})
 
 
+async def docs(request: Request) -> Response:
+    return FileResponse(WEB / "docs.html", headers={"Cache-Control": "no-cache"})
+
+
 async def health(request: Request) -> Response:
     """200 once the recognizer is loaded, else 503; 503 too once no new calls are taken."""
     state = request.app.state
@@ -70,6 +74,7 @@ def _descriptors() -> int | None:
 routes = [
     Route("/", practice, methods=["GET"]),
     Route("/listen", listen, methods=["GET"]),
+    Route("/docs", docs, methods=["GET"]),
     Route("/healthz", health, methods=["GET"]),
     Mount("/static", StaticFiles(directory=WEB / "static"), name="static"),
 ]
