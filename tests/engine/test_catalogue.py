@@ -124,7 +124,7 @@ def test_a_served_page_says_what_the_english_catalogue_says(page: str) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_no_words_of_a_page_are_left_to_one_language(page: str) -> None:
     """But for names, keys, the languages themselves, and what is read without JavaScript."""
-    names = {"Forecourt", "English", "P", "B", "T", "G", "E", "⇧E", "Shift", "0:00"}
+    names = {"Forecourt", "English", "P", "B", "T", "G", "L", "X", "E", "⇧E", "Shift", "0:00"}
     left = [text for text in Marked(page).bare if text not in names]
     assert [text for text in left if "JavaScript" not in text and " · Forecourt" not in text] == [
         "Español (beta)"

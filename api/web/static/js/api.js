@@ -50,8 +50,8 @@ async function sendJson(method, path, body) {
   return (await request(BASE + path, { method, headers, body: JSON.stringify(body) })).json();
 }
 
-async function getJson(path) {
-  return (await request(BASE + path)).json();
+async function getJson(path, options) {
+  return (await request(BASE + path, options)).json();
 }
 
 /** A new session; the answer alone carries `resumeToken`. */
@@ -66,6 +66,9 @@ export const sessions = async (limit = 50) => (await getJson(`/sessions?limit=${
 
 /** Journalled events with seq > `after`, in order. */
 export const events = async (id, after = 0) => (await getJson(`/sessions/${encodeURIComponent(id)}/events?after=${after}`)).items;
+
+/** What a playbook says; its digest names the content, so that a browser asks once. */
+export const playbook = (digest) => getJson(`/playbooks/${encodeURIComponent(digest)}`, { cache: "default" });
 
 export const recordingUrl = (id) => `${BASE}/sessions/${encodeURIComponent(id)}/recording`;
 

@@ -72,7 +72,9 @@ export class Cards {
   #card(feedback) {
     const { name, icon: symbol } = kindOf(feedback);
     const [fromMs, toMs] = feedback.spanMs;
-    const parameters = Object.entries(feedback.parameters ?? {}).map(([key, value]) =>
+    // What must never be said is told whole by its evidence; there is nothing to measure.
+    const measured = feedback.code === "never_say" ? {} : (feedback.parameters ?? {});
+    const parameters = Object.entries(measured).map(([key, value]) =>
       element("div", {}, element("dt", {}, words(key)), element("dd", {}, figure(value))),
     );
     return element(

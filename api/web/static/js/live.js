@@ -6,6 +6,7 @@ import { Call } from "./call.js";
 import { Cards } from "./cards.js";
 import { byId, setIcon } from "./element.js";
 import { Gauges } from "./gauges.js";
+import { Guide } from "./guide.js";
 import { titleOf } from "./kind.js";
 import { listMicrophones } from "./microphone.js";
 import { clock } from "./moment.js";
@@ -25,6 +26,7 @@ export class Live {
   #transcript = new Transcript();
   #gauges = new Gauges();
   #cards = new Cards();
+  #guide = new Guide(() => this.#now(performance.now()));
   #wakeLock = new WakeLock();
   #shortcuts;
   #tick = 0;
@@ -36,7 +38,7 @@ export class Live {
   constructor(microphone, finished) {
     this.#microphone = microphone;
     this.#finished = finished;
-    const [transcript, gauges] = ["transcript", "gauges"].map(
+    const [transcript, gauges, playbook] = ["transcript", "gauges", "playbook"].map(
       (name) => new Panel(name, byId(`toggle-${name}`), byId(`${name}-body`), (shown) => byId("live").classList.toggle(`no-${name}`, !shown)),
     );
     this.#shortcuts = new Shortcuts({
@@ -45,6 +47,8 @@ export class Live {
       "shift+e": () => void this.#end(),
       t: () => transcript.toggle(),
       g: () => gauges.toggle(),
+      l: () => playbook.toggle(),
+      x: () => this.#guide.dismiss(),
     });
     byId("pause").addEventListener("click", () => this.#togglePause());
     byId("bookmark").addEventListener("click", () => this.#bookmark());
@@ -73,6 +77,7 @@ export class Live {
     this.#transcript.clear();
     this.#cards.clear();
     this.#startGauges(session);
+    void this.#guide.start(session, this.#record.heard);
     byId("live-title").textContent = titleOf(session.sessionType);
     byId("timer").textContent = "0:00";
     this.#anchor = { sessionMs: 0, at: performance.now() };
@@ -118,6 +123,7 @@ export class Live {
     else if (type.startsWith("transcript.")) this.#transcript.show(this.#record.utterances.get(data.utterance));
     else if (type === "metrics") this.#gauges.score(data);
     else if (type === "feedback") this.#cards.add(data);
+    else if (type === "playbook") this.#guide.event(this.#record.objected);
     else if (type === "bookmark") announce(text("page.live.bookmarked", { time: clock(data.atMs) }));
     else if (type === "session.state") console.info("The session is now", data.state, data.reason ?? "");
     else if (type === "degraded" && data.untilMs !== null) dismiss("degraded");
@@ -158,6 +164,7 @@ export class Live {
     clearInterval(this.#tick);
     this.#tick = 0;
     this.#shortcuts.stop();
+    this.#guide.stop();
     void this.#wakeLock.release();
     this.#call = null;
     dismissAll();

@@ -1,11 +1,15 @@
 // What is known of a call, built from its events in order: the same whether they come live or from a store.
 
+import { Heard } from "./playbook.js";
+
 /** Utterances, tips, bookmarks, notes and the newest metrics of one call, and what it came to; times in session ms. */
 export class CallRecord {
   utterances = new Map();
   feedback = [];
   bookmarks = [];
   notes = [];
+  heard = new Heard();
+  objected = null;
   metrics = null;
   summary = null;
   state = "created";
@@ -44,6 +48,9 @@ export class CallRecord {
         break;
       case "feedback":
         this.feedback.push({ ...data, atMs: data.spanMs[1] });
+        break;
+      case "playbook":
+        this.objected = this.heard.apply(t, data);
         break;
       case "summary":
         this.summary = data;

@@ -2,6 +2,7 @@
 
 import { recordingUrl } from "./api.js";
 import { kindOf } from "./cards.js";
+import { Covered } from "./covered.js";
 import { byId, element, icon, unseen } from "./element.js";
 import { titleOf, yours } from "./kind.js";
 import { clock, dateAndTime, duration, signed } from "./moment.js";
@@ -15,6 +16,7 @@ const UNFINISHED = ["interrupted", "created", "active", "paused"];
 export class Summary {
   #player = new Player();
   #said = new Said();
+  #covered = new Covered();
 
   /** Shows `session` with what `record` holds. `fresh`: the call has just ended in this page. */
   show(session, record, fresh) {
@@ -24,16 +26,19 @@ export class Summary {
     byId("summary-lead").textContent = `${dateAndTime(session.startTime ?? session.createdAt)} · ${duration(durationMs)}`;
     byId("summary-kept").replaceChildren(...this.#kept(session, fresh));
     byId("summary-scores").replaceChildren(...tiles(metrics));
+    byId("summary-talk").replaceChildren(...talk(metrics));
     const play = session.hasRecording ? (ms) => this.#player.play(ms) : null;
     if (play) this.#player.load(recordingUrl(session.id), record, durationMs, (ms) => this.#said.mark(ms));
     else this.#player.unload();
     showPoints(record.summary, play);
+    void this.#covered.show(session, record.heard, play);
     byId("moments").replaceChildren(...moments(record, play));
     this.#said.show(record.spoken, play);
   }
 
   hide() {
     this.#player.unload();
+    this.#covered.hide();
   }
 
   #kept(session, fresh) {
@@ -49,16 +54,22 @@ export class Summary {
   }
 }
 
+const isKnown = (value) => value !== null && value !== undefined;
+const shown = (value, write) => (isKnown(value) ? write(value) : textOf("page.quantity.none"));
+const seconds = (ms) => `${decimal(ms / 1000)} s`;
+const percent = (pct) => `${decimal(pct, 0)} %`;
+
 /** The four scores, each with the quantities behind it. */
 function tiles(metrics) {
   const q = metrics?.quantities ?? {};
-  const shown = (value, write) => (value === null || value === undefined ? textOf("page.quantity.none") : write(value));
   const counted = (count, rate) => shown(count, (n) => (typeof rate === "number" ? textOf("page.quantity.counted", { count: n, rate }) : String(n)));
   const rows = {
     confidence: [
       ["hedges", counted(q.hedges, q.hedgesPer100Words)],
       ["fillers", counted(q.fillers, q.fillersPer100Words)],
       ["variation", shown(q.levelVariationDb, (db) => `${decimal(db)} dB`)],
+      ["falls", shown(q.fallingStatementsPct, percent)],
+      ...(isKnown(q.hesitationMs) ? [["hesitation", seconds(q.hesitationMs)]] : []),
     ],
     clarity: [
       ["snr", shown(q.snrDb, (db) => `${decimal(db, 0)} dB`)],
@@ -71,14 +82,31 @@ function tiles(metrics) {
       ["words", shown(q.words, (n) => decimal(n, 0))],
       ["speech", shown(q.speechS, (s) => duration(1000 * s))],
       ["pauses", shown(q.pauses, (n) => (n ? textOf("page.quantity.longest", { count: n, seconds: q.longestPauseMs / 1000 }) : textOf("page.quantity.no_pauses")))],
+      ["acceleration", shown(q.accelerationPct, (pct) => `${signed(pct)} %`)],
     ],
     volume: [
       ["against", shown(q.levelVsBaselineDb, (db) => `${signed(db)} dB`)],
       ["level", shown(q.activeLevelDbfs, (db) => `${decimal(db, 0)} dBFS`)],
+      ["drift", shown(q.levelDriftDb, (db) => `${signed(db)} dB`)],
       ["clipped", shown(q.clippedPct, (pct) => `${decimal(pct)} %`)],
     ],
   };
   return Object.entries(rows).map(([key, quantities]) => tile(key, metrics?.scores?.[key] ?? null, quantities));
+}
+
+/** What the trainee made of the time; shares and interruptions where another person was heard. */
+function talk(metrics) {
+  const q = metrics?.quantities ?? {};
+  return [
+    ["questions", shown(q.questions, String)],
+    ["monologue", shown(q.longestMonologueMs, duration)],
+    ...(isKnown(q.talkSharePct) ? [["share", percent(q.talkSharePct)]] : []),
+    ...(isKnown(q.interruptions) ? [["interruptions", String(q.interruptions)]] : []),
+  ].map(([name, figure]) => row(name, figure));
+}
+
+function row(name, figure) {
+  return element("div", {}, element("dt", {}, textOf(`page.quantity.${name}`)), element("dd", {}, figure));
 }
 
 function tile(key, score, quantities) {
@@ -91,7 +119,12 @@ function tile(key, score, quantities) {
       ? element("p", { class: "score-value none" }, textOf("page.score.too_little"))
       : element("p", { class: "score-value" }, String(score), element("small", {}, ` ${textOf("page.score.of")}`)),
     element("div", { class: "score-bar", "aria-hidden": "true" }, bar),
-    element("dl", {}, ...quantities.map(([name, figure]) => element("div", {}, element("dt", {}, textOf(`page.quantity.${name}`)), element("dd", {}, figure)))),
+    element("dl", {}, ...quantities.map(([name, figure]) => row(name, figure))),
+    element(
+      "details", { class: "how" },
+      element("summary", {}, textOf("page.help.title"), unseen(`: ${textOf(`page.score.${key}`)}`)),
+      element("p", {}, textOf(`page.help.${key}`)),
+    ),
   );
 }
 
