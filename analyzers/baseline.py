@@ -21,7 +21,7 @@ MIN_DYNAMICS_DB = 9.0
 LOUD_DBFS = -12.0
 """Speech peaks stand 12 dB and more over its level: above this they reach full scale."""
 QUIET_DBFS = -50.0
-CLIPPED_PCT = 0.1
+CLIPPED_PCT = 0.06
 NOISY_SNR_DB = 15.0
 """ANSI/ASA S12.60, as in `delivery.SNR_POINTS`."""
 _MIN_NOISE_FRAMES = 10

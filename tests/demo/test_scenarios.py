@@ -77,6 +77,10 @@ def expected(name: str) -> list[tuple[str, Passage]]:
     return [(code, passage) for passage in parts for code in passage.feedback]
 
 
+def test_there_are_six() -> None:
+    assert len(SCENARIOS) >= 6
+
+
 @each_scenario
 def test_a_scenario_raises_what_it_was_written_to_raise_and_nothing_else(
     calls: Cues, name: str
@@ -105,6 +109,7 @@ def test_no_two_cues_interrupt_within_eight_seconds(calls: Cues, name: str) -> N
 def test_what_is_to_work_on_is_what_was_told(calls: Cues, name: str) -> None:
     (summary,) = [event.data for event in calls[name] if event.type == "summary"]
     about: dict[str, Any] = {
+        "close": "sound",
         "halting": "pauses",
         "hedged": "fillers",
         "quiet": "volume",
@@ -115,7 +120,8 @@ def test_what_is_to_work_on_is_what_was_told(calls: Cues, name: str) -> None:
         (point,) = [point for point in summary["workOn"] if point["code"] == about[name]]
         assert point["moments"]
     else:
-        assert worked_on == []
+        # The scripts do not say what the shipped playbook wants said.
+        assert worked_on == ["must_say"]
     assert summary["strengths"]
 
 
