@@ -24,7 +24,8 @@ efforts (relaxed, normal, raised, loud): within half a step it is the person's n
 steps away it is not."""
 
 CLIPPED_POINTS: Points = ((0.0, 1.0), (1.0, 0.0))
-"""Percent of samples clipped; at 1 % every loud vowel is."""
+"""Percent of samples clipped. Speech driven some 15 dB over full scale reaches 1 % after Opus
+(median of 151 recordings at 24 and 32 kbit/s; see `clipping`)."""
 
 SNR_POINTS: Points = ((0.0, 0.0), (15.0, 0.8), (30.0, 1.0))
 """dB. 15 dB is the speech-to-noise ratio ANSI/ASA S12.60 asks for in classrooms, and the point
@@ -54,6 +55,17 @@ HEDGE_POINTS: Points = FILLER_POINTS
 VARIATION_POINTS: Points = ((3.0, 1.0), (9.0, 0.0))
 """Standard deviation (dB) of the level of each second of speech. Within half a step of vocal effort
 (ISO 9921) the level is steady; wandering by more than a whole one is not."""
+
+FALL_POINTS: Points = ((0.0, 0.0), (60.0, 1.0))
+"""Percent of statements, see `endings.Endings`. In six recordings of people who read whole
+sentences aloud 60 to 100 % of the ends fell (72 of 94; 13 were level, 9 rose). There is no
+published share below which a speaker sounds unsure: the rest is a straight line to none."""
+
+HESITATION_POINTS: Points = ((700.0, 1.0), (2000.0, 0.0))
+"""Mean ms before an answer. Answers usually come within 0.2 s and are heard as delayed from about
+0.7 s on (Kendrick & Torreira, Discourse Processes 52, 2015); the later they come, the less sure
+their speaker sounds (Brennan & Williams, J. Memory and Language 34, 1995). After 2 s the turn is
+given away (`talk.TURN_PAUSE_MS`)."""
 
 
 def part(value: float, points: Points) -> float:
@@ -132,23 +144,38 @@ def confidence(
     level_variation_db: float | None,
     speech_s: float,
     words: int,
+    falling_statements_pct: float | None = None,
+    hesitation_ms: float | None = None,
 ) -> int | None:
-    """100 * (0.35 part(fillers) + 0.35 part(hedges) + 0.3 part(level_variation_db)).
+    """100 * (0.25 part(fillers) + 0.25 part(hedges) + 0.20 part(level_variation_db)
+    + 0.15 part(falling_statements_pct) + 0.15 part(hesitation_ms)).
 
-    A score of delivery: few fillers, few hedges, a steady level. Without five whole seconds of
-    speech to compare (`level_variation_db` None) the other two share its weight.
+    A score of delivery: few fillers, few hedges, a steady level, statements that end as statements,
+    prompt answers; what listeners take for certainty (Smith & Clark, J. Memory and Language 32,
+    1993; Brennan & Williams 1995; Goupil et al., Nature Communications 12, 2021). The weights are
+    ours: half for the words, which are counted most surely.
+
+    Quantities that are not known yet (`None`) leave their weight to the rest: the level before 5 s
+    of speech, endings before five statements, and answers without another person's track, that is
+    always where somebody practises alone.
     """
     if fillers_per_100_words is None or hedges_per_100_words is None:
         return None
     if not _enough(speech_s, words):
         return None
-    parts = [
-        (0.35, part(fillers_per_100_words, FILLER_POINTS)),
-        (0.35, part(hedges_per_100_words, HEDGE_POINTS)),
-    ]
-    if level_variation_db is not None:
-        parts.append((0.3, part(level_variation_db, VARIATION_POINTS)))
-    return _weighted(parts)
+    return _weighted(
+        [
+            (weight, part(value, points))
+            for weight, value, points in (
+                (0.25, fillers_per_100_words, FILLER_POINTS),
+                (0.25, hedges_per_100_words, HEDGE_POINTS),
+                (0.20, level_variation_db, VARIATION_POINTS),
+                (0.15, falling_statements_pct, FALL_POINTS),
+                (0.15, hesitation_ms, HESITATION_POINTS),
+            )
+            if value is not None
+        ]
+    )
 
 
 def _enough(speech_s: float, words: int) -> bool:

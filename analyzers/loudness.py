@@ -112,36 +112,6 @@ def k_weighted_energy(pcm: Pcm, c: Floats, z: Floats) -> float:
     return total
 
 
-class Momentary:
-    """Momentary loudness: K-weighted power over a sliding 400 ms block (BS.1770-4, EBU Tech 3341).
-
-    The scale is that of `Loudness`, which gives short-term and integrated loudness as well.
-    """
-
-    def __init__(self, block_frames: int = 20) -> None:
-        self._c = k_weighting(SAMPLE_RATE)
-        self._z = np.zeros(4)
-        self._energy = np.zeros(block_frames)
-        self._count = 0
-
-    def reset(self) -> None:
-        self._z[:] = 0.0
-        self._count = 0
-
-    def push(self, pcm: Pcm) -> None:
-        """Take one frame int16[320]."""
-        energy = k_weighted_energy(check(pcm), self._c, self._z)
-        self._energy[self._count % len(self._energy)] = energy
-        self._count += 1
-
-    @property
-    def lufs(self) -> float | None:
-        """Loudness (LUFS), not below -100; `None` until one block has been heard."""
-        if self._count < len(self._energy):
-            return None
-        return lufs(float(self._energy.sum()) / (len(self._energy) * FRAME_SAMPLES))
-
-
 DUAL_MONO_LU = 10.0 * math.log10(2.0)
 """Add this (3.01 LU) to the loudness of a mono track to get that of the same track on two
 loudspeakers. BS.1770 sums the power of channels, so that one channel measures 3.01 LU less than

@@ -171,6 +171,8 @@ class Talk:
     longest_gap_ms: int | None
     patience_ms: int | None
     """Median gap left after another stops; `None` before three gaps."""
+    hesitation_ms: int | None
+    """Mean gap before an answer, interruptions left out; `None` before three answers."""
 
 
 class Conversation:
@@ -249,6 +251,9 @@ class Conversation:
             high = np.searchsorted(gaps, count // 2 + 1)
             patience = int(low + high) * FRAME_MS // 2
         longest = int(np.searchsorted(gaps, count)) * FRAME_MS if count else None
+        answers = count - fields[_INTERRUPTIONS]
+        # The sum over all gaps of how many were longer; interruptions are gaps of nothing.
+        waited_ms = int(count * len(gaps) - gaps.sum()) * FRAME_MS
         return Talk(
             speech_ms=fields[_SPEECH] * FRAME_MS,
             share_pct=100.0 * fields[_SPEECH] * FRAME_MS / speech
@@ -257,10 +262,11 @@ class Conversation:
             monologue_ms=fields[_MONOLOGUE] * FRAME_MS,
             longest_monologue_ms=fields[_LONGEST] * FRAME_MS,
             interruptions=fields[_INTERRUPTIONS],
-            answers=count - fields[_INTERRUPTIONS],
+            answers=answers,
             last_gap_ms=None if fields[_LAST_GAP] < 0 else fields[_LAST_GAP] * FRAME_MS,
             longest_gap_ms=longest,
             patience_ms=patience,
+            hesitation_ms=round(waited_ms / answers) if answers >= MIN_GAPS else None,
         )
 
     def _count_next(self) -> None:

@@ -35,18 +35,18 @@ from analyzers.clipping import Clipping
 from analyzers.filled_pauses import FilledPauses
 from analyzers.frame import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE
 from analyzers.intonation import FinalContour
-from analyzers.loudness import Level, Loudness, Momentary, mean_square
+from analyzers.loudness import Level, Loudness, mean_square
 from analyzers.modulation import Modulation
 from analyzers.pace import SyllableNuclei
 from analyzers.pauses import Pauses
-from analyzers.pitch import MAX_F0_HZ, MIN_F0_HZ, Pitch, PitchRange
+from analyzers.pitch import MAX_F0_HZ, MIN_F0_HZ, Pitch, PitchRange, PitchSpread
 from analyzers.spectrum import Balance, Bands
 from analyzers.talk import Conversation, Monologue
 from benchmarks.child import cores
 from benchmarks.peers import Peer
 from benchmarks.reading import Reading, clips, load, narrowed
 from benchmarks.report import Report
-from engine.features import Baseline, TrackAnalyzers, warm
+from engine.features import ENDING_MS, Baseline, TrackAnalyzers, warm
 
 LIBROSA = Peer("librosa", ("librosa==0.11.0",))
 
@@ -106,6 +106,17 @@ def _pitch_range() -> Step:
     return lambda one: pitch_range.push(one.f0_hz) if one.f0_hz is not None else None
 
 
+def _pitch_spread() -> Step:
+    spread = PitchSpread()
+
+    def step(moment: Moment) -> None:
+        if moment.speaking:
+            for hop_hz in moment.hops_hz.tolist():
+                spread.push(hop_hz)
+
+    return step
+
+
 def _of_samples(push: Callable[[NDArray[np.int16]], object]) -> Step:
     return lambda moment: push(moment.pcm)
 
@@ -125,8 +136,15 @@ def _filled_pauses() -> Step:
 
 
 def _intonation() -> Step:
-    contour = FinalContour()
-    return lambda one: contour.push(one.hops_hz, one.speaking)
+    contour, pauses = FinalContour(), Pauses()
+
+    def step(moment: Moment) -> None:
+        contour.push(moment.hops_hz, moment.speaking)
+        pauses.push(moment.speaking)
+        if pauses.silence_ms == ENDING_MS:
+            contour.end()
+
+    return step
 
 
 def _pauses() -> Step:
@@ -141,7 +159,6 @@ def _monologue() -> Step:
 
 ANALYZERS: dict[str, Callable[[], Step]] = {
     "level": lambda: _of_samples(Level().push),
-    "momentary_loudness": lambda: _of_samples(Momentary().push),
     "loudness": lambda: _of_samples(Loudness().push),
     "active_level": lambda: _of_samples(ActiveLevel().push),
     "speech_level": lambda: _only_speech(ShortSpeechLevel().push),
@@ -153,6 +170,7 @@ ANALYZERS: dict[str, Callable[[], Step]] = {
     "modulation": lambda: _of_energies(Modulation().push),
     "pitch": lambda: _of_samples(Pitch().push),
     "pitch_range": _pitch_range,
+    "pitch_spread": _pitch_spread,
     "intonation": _intonation,
     "syllables": _syllables,
     "filled_pauses": _filled_pauses,

@@ -11,13 +11,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analyzers.activity import ActiveLevel, ShortSpeechLevel
+from analyzers.activity import ActiveLevel, LevelVariation, ShortSpeechLevel
 from analyzers.clarity import NoiseFloor
 from analyzers.clipping import Clipping
+from analyzers.endings import Endings
 from analyzers.fillers import lexicon
-from analyzers.loudness import Level, Momentary
+from analyzers.intonation import Contour, FinalContour
+from analyzers.loudness import Level, Loudness, mean_square
 from analyzers.pace import SyllableNuclei
-from analyzers.pitch import Pitch
+from analyzers.pitch import Pitch, PitchSpread
+from analyzers.questions import interrogatives
+from analyzers.talk import Conversation
 from engine.features import Baseline, TrackAnalyzers, warm
 
 SECONDS = 10
@@ -38,7 +42,10 @@ TALKING = [(i * 0.02) % 5 < 4 for i in range(len(VOICE))]
 
 SINGLE = {
     "level": lambda: Level().push,
-    "momentary loudness": lambda: Momentary().push,
+    "loudness": lambda: Loudness().push,
+    "level variation": lambda: (lambda level: lambda pcm: level.push(mean_square(pcm)))(
+        LevelVariation()
+    ),
     "active level": lambda: ActiveLevel().push,
     "clipping": lambda: Clipping().push,
     "pitch": lambda: Pitch().push,
@@ -87,6 +94,62 @@ def test_one_second_of_everything(benchmark):
         each_us = 1e6 * benchmark.stats.stats.median / FRAMES
         benchmark.extra_info["us_per_frame"] = round(each_us, 1)
         print(f"\nall analyzers, features and metrics: {each_us:.1f} us per 20 ms frame")
+
+
+def test_one_second_of_a_contour_and_the_spread_of_its_pitch(benchmark):
+    contour, spread = FinalContour(), PitchSpread()
+    hops_hz = np.array([118.0, 121.0])
+
+    def second():
+        for _ in range(FRAMES):
+            contour.push(hops_hz, True)
+            for hop_hz in hops_hz.tolist():
+                spread.push(hop_hz)
+        return contour.end()
+
+    assert benchmark(second).direction == "level"
+    assert 117.5 < spread.median_hz < 121.5
+
+
+def test_integrated_loudness_and_spread_when_metrics_are_due(benchmark):
+    loudness, spread = Loudness(), PitchSpread()
+    for frame in VOICE:
+        loudness.push(frame)
+        spread.push(120.0)
+
+    def read():
+        return loudness.integrated_lufs, spread.median_hz, spread.range_semitones
+
+    assert None not in benchmark(read)
+
+
+def test_one_second_of_a_conversation(benchmark):
+    talk = Conversation()
+    at_ms = iter(range(0, 10**9, 20))
+
+    def second():
+        for _ in range(FRAMES):
+            start_ms = next(at_ms)
+            talk.push(0, start_ms, start_ms % 8_000 < 4_000)
+            talk.push(1, start_ms, start_ms % 8_000 >= 4_200)
+
+    benchmark(second)
+    benchmark.extra_info["frames_per_round"] = FRAMES
+
+
+def test_questions_and_endings_in_a_final_of_forty_words(benchmark):
+    text = "So what do you drive now? I think it is good for the two of you and your old dog. " * 2
+    words = [(word, 300 * i, 300 * i + 250, 0.9) for i, word in enumerate(text.split())]
+    endings = Endings()
+
+    def read():
+        questions = interrogatives().find(words)
+        endings.hear(Contour("fall", -8.0, -4.0, 300), words[-1][2])
+        endings.read(words, questions)
+        return questions
+
+    assert len(benchmark(read)) == 2
+    assert endings.falling_statements == endings.falls
 
 
 def test_speech_level_and_noise_floor_of_ten_seconds(benchmark):

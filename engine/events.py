@@ -102,6 +102,7 @@ class Meters(Wire):
     speaking: bool
     snr_db: float | None
     link: Link | None
+    lufs_short_term: float | None = None
 
 
 class Scores(Wire):
@@ -114,7 +115,17 @@ class Scores(Wire):
 
 
 class Quantities(Wire):
-    """What the scores were computed from, over the whole call so far (text analyzers included)."""
+    """What the scores were computed from, over the whole call so far (text analyzers included).
+
+    `lufs_integrated`: BS.1770, gated. `pitch_range_semitones` from the 5th to the 95th percentile,
+    `pitch_variation_semitones` a standard deviation. `level_drift_db`: the last 30 s of speech
+    against the first. `acceleration_pct`: syllables per second of the last 15 s of speech against
+    all before. `final_falls`, `final_rises`: ends of speech at which the voice fell or rose;
+    `falling_statements_pct`: of the ends that are statements, questions left out.
+    `longest_monologue_ms`: speech without 2 s of silence. Known with another person's track only:
+    `talk_share_pct` of all speech, `interruptions` of the other, `hesitation_ms`, the mean gap
+    before an answer, and `patience_ms`, the median gap left, an interruption being none.
+    """
 
     speech_s: float
     words: int
@@ -134,6 +145,21 @@ class Quantities(Wire):
     hedges_per_100_words: float | None
     pauses: int
     longest_pause_ms: int
+    lufs_integrated: float | None = None
+    pitch_median_hz: float | None = None
+    pitch_range_semitones: float | None = None
+    pitch_variation_semitones: float | None = None
+    level_drift_db: float | None = None
+    acceleration_pct: float | None = None
+    final_falls: int | None = None
+    final_rises: int | None = None
+    falling_statements_pct: float | None = None
+    longest_monologue_ms: int | None = None
+    questions: int | None = None
+    talk_share_pct: float | None = None
+    interruptions: int | None = None
+    hesitation_ms: int | None = None
+    patience_ms: int | None = None
 
 
 class Metrics(Wire):

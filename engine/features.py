@@ -15,16 +15,19 @@ from analyzers.baseline import measure_microphone
 from analyzers.clarity import Certainty, NoiseFloor, snr_db
 from analyzers.clipping import Clipping
 from analyzers.disfluencies import Disfluencies
+from analyzers.endings import Endings
 from analyzers.filled_pauses import FilledPauses
 from analyzers.fillers import Lexicon, Occurrence, lexicon, per_100_words
 from analyzers.frame import FLOOR_DBFS, FRAME_MS, check
-from analyzers.loudness import Level, Momentary
+from analyzers.intonation import FinalContour
+from analyzers.loudness import Level, Loudness
 from analyzers.modulation import Modulation
 from analyzers.pace import SyllableNuclei, WordRate
 from analyzers.pauses import Pauses
-from analyzers.pitch import Pitch, PitchRange
+from analyzers.pitch import Pitch, PitchRange, PitchSpread
+from analyzers.questions import interrogatives
 from analyzers.spectrum import Balance, Bands
-from analyzers.talk import TURN_PAUSE_MS, Monologue
+from analyzers.talk import TURN_PAUSE_MS, Monologue, Talk
 from engine.events import Metrics, Quantities, Scores, Word
 from engine.frames import FRAME_SAMPLES, Pcm
 
@@ -34,6 +37,10 @@ HOLD_MS = 200
 """A shorter hole in the audio leaves the gauges where they were; a longer one empties them."""
 TEXT_WITHIN_MS = 15_000
 """An utterance is no longer than this: what was heard so long ago has its words or gets none."""
+HANGOVER_MS = 100
+"""Voice activity says "speaking" for so long after the speech: a stop consonant is no pause."""
+ENDING_MS = 300
+"""Silence behind the hangover after which the speech before it has ended."""
 MIN_ABSENCE_MS = 250
 """A hole of a pause's length may have swallowed words: it is left out of speaking rates."""
 
@@ -50,9 +57,10 @@ class Baseline:
 class Features:
     """What one track measured up to `t_ms`, ready for JSON: rounded, finite, `None` for unknown.
 
-    Counts and rates of words are `None` or 0 until finals arrive. Windows: 3 s of speech for
-    levels, 3 s for clipping, 5 s of speaking time for `syllables_per_s`, 10 s of voiced frames for
-    the pitch range, 30 s for `rate_wpm`, 60 s for fillers and hedges and the `words` they are in.
+    Counts and rates of words are `None` or 0 until finals arrive. Windows: 0.4 and 3 s for
+    loudness, 3 s of speech for levels, 3 s for clipping, 5 s of speaking time for
+    `syllables_per_s`, 10 s of voiced frames for the pitch range, 30 s for `rate_wpm`, 60 s for
+    fillers and hedges and the `words` they are in.
     """
 
     t_ms: int
@@ -76,20 +84,24 @@ class Features:
     hedges: int
     fillers_per_100_words: float | None
     hedges_per_100_words: float | None
+    lufs_short_term: float | None = None
 
 
 class TrackAnalyzers:
     """Every streaming analyzer of one track. Fillers are those written and those only heard.
 
     `baseline` is the person's microphone check, if there was one; `words` the list of fillers and
-    hedges, English by default.
+    hedges, English by default; `language` that of the call, in which questions are found.
     """
 
-    def __init__(self, baseline: Baseline | None, words: Lexicon | None = None) -> None:
+    def __init__(
+        self, baseline: Baseline | None, words: Lexicon | None = None, *, language: str = "en"
+    ) -> None:
         self.baseline = baseline
         self._lexicon = lexicon() if words is None else words
+        self._interrogatives = interrogatives(language)
         self._level = Level()
-        self._momentary = Momentary()
+        self._loudness = Loudness()
         self._active = ActiveLevel()
         self._short = ShortSpeechLevel()
         self._variation = LevelVariation()
@@ -97,13 +109,16 @@ class TrackAnalyzers:
         self._noise = NoiseFloor()
         self._pitch = Pitch()
         self._range = PitchRange()
+        self._spread = PitchSpread()
+        self._contour = FinalContour()
+        self._endings = Endings()
         self._bands = Bands()
         self._modulation = Modulation()
         self._balance = Balance()
         self._filled = FilledPauses()
         self._disfluencies = Disfluencies()
         self._nuclei = SyllableNuclei()
-        self._pauses = Pauses()
+        self._pauses = Pauses(HANGOVER_MS)
         self._monologue = Monologue()
         self._certainty = Certainty()
         self._t_ms = 0
@@ -116,6 +131,7 @@ class TrackAnalyzers:
         self._occurrences: deque[Occurrence] = deque(maxlen=1024)
         self._fillers = 0
         self._hedges = 0
+        self._questions = 0
 
     def push(self, pcm: Pcm, start_ms: int, measured: bool, speaking: bool) -> None:
         """Take the track's next frame: int16[320] that begins at `start_ms` of session time.
@@ -125,29 +141,35 @@ class TrackAnalyzers:
         voice-activity decision for this frame. Raises `ValueError` for a frame of another shape.
         """
         pcm = check(pcm)
+        jumped_ms = start_ms - self._t_ms
         self._t_ms = start_ms + FRAME_MS
         if not measured:
             self._absent(start_ms)
             return
-        if self._absent_ms >= HOLD_MS:
+        if max(self._absent_ms, jumped_ms) >= HOLD_MS:
             # What lies before a long hole must not be correlated with what follows it.
-            self._momentary.reset()
+            self._loudness.interrupt()
             self._pitch.reset()
+            self._contour.reset()
             self._filled.reset()
             self._bands.reset()
         self._absent_ms = 0
         self._speaking = speaking
         self._level.push(pcm)
         power = self._level.power
-        self._momentary.push(pcm)
+        self._loudness.push(pcm)
         self._clipping.push(pcm)
         self._noise.push(power, speaking)
         energies = self._bands.push(pcm)
         self._modulation.push(energies, speaking)
         self._balance.push(energies, speaking)
         f0_hz = self._pitch.push(pcm)
-        if f0_hz is not None and speaking:
-            self._range.push(f0_hz)
+        if speaking:
+            if f0_hz is not None:
+                self._range.push(f0_hz)
+            for hop_hz in self._pitch.hops_hz.tolist():
+                self._spread.push(hop_hz)
+        self._contour.push(self._pitch.hops_hz, speaking)
         filled = self._filled.push(pcm, self._pitch.voiced, start_ms)
         if filled is not None and speaking:
             self._disfluencies.hear(filled)
@@ -159,6 +181,8 @@ class TrackAnalyzers:
             FLOOR_DBFS if noise_dbfs is None else noise_dbfs,
         )
         self._pauses.push(speaking)
+        if self._pauses.silence_ms == ENDING_MS:
+            self._end_speech()
         self._monologue.push(speaking)
         if speaking:
             self._speech_ms += FRAME_MS
@@ -167,8 +191,16 @@ class TrackAnalyzers:
             self._short.push(power)
             self._variation.push(power)
 
+    def _end_speech(self) -> None:
+        contour = self._contour.end()
+        if contour is not None:
+            self._endings.hear(contour, self._t_ms - ENDING_MS - HANGOVER_MS)
+
     def add_words(self, words: Sequence[Word]) -> None:
         """Take the words of one final, once, in order of time."""
+        questions = self._interrogatives.find(words)
+        self._questions += len(questions)
+        self._endings.read(words, questions)
         self._count(self._disfluencies.read(words, self._lexicon.find(words)))
         self._word_ends_ms.extend(word[2] for word in words)
         self._rate.push(words, self._absences)
@@ -199,7 +231,7 @@ class TrackAnalyzers:
         return Features(
             t_ms=self._t_ms,
             level_dbfs=round(self._level.level_dbfs, 1) if heard else FLOOR_DBFS,
-            lufs_momentary=_rounded(self._momentary.lufs) if heard else None,
+            lufs_momentary=_rounded(self._loudness.momentary_lufs) if heard else None,
             pitch_hz=_rounded(self._pitch.f0_hz) if heard and self._speaking else None,
             pitch_range_semitones=_rounded(self._range.semitones),
             syllables_per_s=_rounded(self._nuclei.articulation_rate, 2) if talking else None,
@@ -218,15 +250,17 @@ class TrackAnalyzers:
             hedges=hedges,
             fillers_per_100_words=_rounded(per_100_words(fillers, words)),
             hedges_per_100_words=_rounded(per_100_words(hedges, words)),
+            lufs_short_term=_rounded(self._loudness.short_term_lufs) if heard else None,
         )
 
-    def metrics(self) -> Metrics:
+    def metrics(self, talk: Talk | None = None) -> Metrics:
         """The four scores and the quantities behind them, over the whole call so far.
 
-        The scores are computed from the rounded quantities, so that a reader of the event can
-        compute them again.
+        `talk` is this track's part in a conversation, where there is another. The scores are
+        computed from the rounded quantities, so that a reader of the event can compute them again.
         """
         active_dbfs = self._active.level_dbfs
+        acceleration = self._nuclei.acceleration
         fillers = self._fillers + self._disfluencies.waiting
         quantities = Quantities(
             speech_s=round(self._speech_ms / 1000, 1),
@@ -247,6 +281,21 @@ class TrackAnalyzers:
             hedges_per_100_words=_rounded(per_100_words(self._hedges, self._rate.count)),
             pauses=self._pauses.count,
             longest_pause_ms=self._pauses.longest_ms,
+            lufs_integrated=_rounded(self._loudness.integrated_lufs),
+            pitch_median_hz=_rounded(self._spread.median_hz),
+            pitch_range_semitones=_rounded(self._spread.range_semitones),
+            pitch_variation_semitones=_rounded(self._spread.variation_semitones),
+            level_drift_db=_rounded(self._variation.drift_db),
+            acceleration_pct=None if acceleration is None else round(100 * acceleration, 1),
+            final_falls=self._endings.falls,
+            final_rises=self._endings.rises,
+            falling_statements_pct=_rounded(self._endings.falling_pct),
+            longest_monologue_ms=self._monologue.longest_ms,
+            questions=self._questions,
+            talk_share_pct=None if talk is None else _rounded(talk.share_pct),
+            interruptions=None if talk is None else talk.interruptions,
+            hesitation_ms=None if talk is None else talk.hesitation_ms,
+            patience_ms=None if talk is None else talk.patience_ms,
         )
         return Metrics(scores=scores(quantities), quantities=quantities)
 
@@ -273,6 +322,8 @@ def scores(quantities: Quantities) -> Scores:
             fillers_per_100_words=q.fillers_per_100_words,
             hedges_per_100_words=q.hedges_per_100_words,
             level_variation_db=q.level_variation_db,
+            falling_statements_pct=q.falling_statements_pct,
+            hesitation_ms=q.hesitation_ms,
             speech_s=q.speech_s,
             words=q.words,
         ),
@@ -301,6 +352,8 @@ def warm() -> None:
     analyzers = TrackAnalyzers(None)
     for i in range(100):
         analyzers.push(pcm, FRAME_MS * i, measured=True, speaking=True)
+    for i in range(100, 130):
+        analyzers.push(pcm, FRAME_MS * i, measured=True, speaking=False)
     analyzers.features()
     analyzers.metrics()
     measure_microphone(np.tile(pcm, 100))

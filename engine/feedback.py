@@ -18,7 +18,9 @@ counts syllable nuclei, about 0.9 of them, so 180 wpm reads 5.0 and `too_fast` e
 Slower than 110 wpm while speaking (3.0 nuclei a second) is slow only when it is sustained. Fillers:
 fewer than 5 per 100 words (hedges count with them). Level is judged against the person's own
 microphone check: 8 dB below it is about half as loud. A silence of 4 s is far beyond the pauses of
-fluent speech (under 2 s). Monologue: 90 s without a pause for the customer.
+fluent speech (under 2 s). Monologue: 90 s without a pause for the customer. Clipping: what clean
+speech stays below through Opus, and most of what is 8 dB over full scale does not (measured, see
+`analyzers.clipping`).
 
 The link is judged by what is heard, not by what was lost on the way and recovered. By ITU-T G.107
 with G.113's figures for concealed speech (Ie = 0, Bpl = 25.1), R = 93.2 - 95 p / (p + 25.1) for p
@@ -139,7 +141,7 @@ RULES: tuple[Rule, ...] = (
     Rule("link_trouble", "correction", "high",
          _link, True, 2.0, 1.0, 1_500, 30_000, 3_000, 0),
     Rule("clipping", "correction", "high",
-         _clipped, True, 0.1, 0.02, 300, 30_000, 3_000, 15_000),
+         _clipped, True, 0.06, 0.02, 300, 30_000, 3_000, 15_000),
     Rule("too_quiet", "correction", "medium",
          _level, False, -8.0, -5.0, 1_000, 20_000, 4_000, 15_000, by_ear=True),
     Rule("too_fast", "correction", "medium",

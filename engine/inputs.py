@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -143,8 +143,9 @@ def _playbook(setup: Record) -> Playbook | None:
 
 def _features(values: Mapping[str, Any]) -> Features:
     known = {field.name for field in fields(Features)}
-    if values.keys() != known:
-        odd = ", ".join(sorted(values.keys() ^ known))
+    needed = {field.name for field in fields(Features) if field.default is MISSING}
+    if not needed <= values.keys() <= known:
+        odd = ", ".join(sorted((values.keys() - known) | (needed - values.keys())))
         raise ReplayError(
             f"The journal was written by a version that measured something else ({odd}), so the "
             "rules of this one cannot judge it."

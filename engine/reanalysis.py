@@ -64,6 +64,21 @@ QUANTITIES: Mapping[str, Tolerance] = {
     "hedgesPer100Words": Tolerance(1.0, 0.1),
     "pauses": Tolerance(1, 0.05),
     "longestPauseMs": Tolerance(100.0, 0.02),
+    "lufsIntegrated": Tolerance(0.2),
+    "pitchMedianHz": Tolerance(1.0, 0.01),
+    "pitchRangeSemitones": Tolerance(0.3),
+    "pitchVariationSemitones": Tolerance(0.2),
+    "levelDriftDb": Tolerance(0.3),
+    "accelerationPct": Tolerance(3.0),
+    "finalFalls": Tolerance(1, 0.05),
+    "finalRises": Tolerance(1, 0.05),
+    "fallingStatementsPct": Tolerance(20.0),
+    "longestMonologueMs": Tolerance(600.0, 0.02),
+    "questions": Tolerance(1, 0.1),
+    "talkSharePct": Tolerance(2.0),
+    "interruptions": Tolerance(1),
+    "hesitationMs": Tolerance(100.0, 0.05),
+    "patienceMs": Tolerance(100.0, 0.05),
 }
 """By their names on the wire; what is not named has `OTHERWISE`."""
 

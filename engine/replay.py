@@ -24,6 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+from analyzers.talk import Talk
 from engine.asr.correction import Corrector
 from engine.asr.window import Hypothesis, Kind, Pressure, Recognizer, SpokenWord, Window
 from engine.events import Command, Event, Metrics
@@ -52,6 +53,7 @@ TEXT = (
     "asr_certainty",
     "hedges",
     "hedges_per_100_words",
+    "questions",
 )
 """Quantities that are counted again from the words. Fillers are heard as well: measured."""
 
@@ -90,7 +92,7 @@ class Journalled:
         inputs = self._part.of(track)
         return Parts(
             voice=lambda: TracedVoice(inputs.voice),
-            analyzers=lambda baseline: _Measured(baseline, inputs),
+            analyzers=lambda baseline, language: _Measured(baseline, inputs, language),
             coach=partial(Coach, self._rules),
             cut=lambda hypothesis, settled: _cut(inputs, hypothesis),
         )
@@ -320,8 +322,8 @@ class _Answers:
 class _Measured(TrackAnalyzers):
     """Has measured what the journal says; words it counts itself."""
 
-    def __init__(self, baseline: Baseline | None, inputs: TrackInputs) -> None:
-        super().__init__(baseline)
+    def __init__(self, baseline: Baseline | None, inputs: TrackInputs, language: str) -> None:
+        super().__init__(baseline, language=language)
         self._inputs = inputs
 
     def push(self, pcm: Pcm, start_ms: int, measured: bool, speaking: bool) -> None:
@@ -336,8 +338,8 @@ class _Measured(TrackAnalyzers):
         features = self._inputs.features_ms.get(self._t_ms)
         return super().features() if features is None else features
 
-    def metrics(self) -> Metrics:
-        counted = super().metrics()
+    def metrics(self, talk: Talk | None = None) -> Metrics:
+        counted = super().metrics(talk)
         # Behind a jump in time the newest frame is older than the event.
         told_ms = min((at for at in self._inputs.quantities_ms if at >= self._t_ms), default=None)
         if told_ms is None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from analyzers.talk import Conversation, Talk
 from engine.asr.correction import Corrector
 from engine.asr.window import Recognizer
 from engine.clock import Anchor
@@ -26,7 +27,7 @@ from engine.events import (
     Wire,
 )
 from engine.features import Baseline
-from engine.frames import Frame
+from engine.frames import Frame, ms_of
 from engine.guide import Lesson
 from engine.journal import Journal
 from engine.matching import Role
@@ -101,6 +102,7 @@ class Session:
         self._corrector = corrector if config.language == "en" else None
         self.playbook = playbook
         self._judge = judge
+        self._conversation: Conversation | None = None
         self._began: dict[str, Any] = {
             "state": state,
             "seq": next_seq,
@@ -150,13 +152,22 @@ class Session:
                 language=self.config.language,
                 corrector=self._corrector,
                 lesson=self._lesson(),
+                talk=lambda: self._talk(name),
                 emit=lambda data: self._derive(data, name),
                 meters=lambda t_ms, meters: self._meters(name, t_ms, meters),
                 record=self.record,
                 parts=self._parts(name),
             )
             track.skip(self._start_sample)
+            if len(self.tracks) > 1:
+                # It begins anew with everybody who joins.
+                self._conversation = Conversation(len(self.tracks))
         return track
+
+    def _talk(self, name: str) -> Talk | None:
+        if self._conversation is None:
+            return None
+        return self._conversation.of(list(self.tracks).index(name))
 
     def _lesson(self) -> Lesson | None:
         if self.playbook is None:
@@ -169,7 +180,12 @@ class Session:
     def push(self, frames: list[Frame]) -> None:
         """Take the next frames of one track, in order."""
         for frame in frames:
-            self.tracks[frame.track].push(frame)
+            track = self.tracks[frame.track]
+            track.push(frame)
+            if self._conversation is not None:
+                spoke = track.is_voiced if frame.source.measured else None
+                number = list(self.tracks).index(frame.track)
+                self._conversation.push(number, ms_of(frame.start_sample), spoke)
 
     def anchored(self, track: str, anchor: Anchor) -> None:
         self.record("anchor", track=track, **asdict(anchor))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 
+from analyzers.talk import Talk
 from engine.asr.correction import Corrector
 from engine.asr.cut import cut_point
 from engine.asr.window import Hypothesis, Kind, Recognizer, SpokenWord, Window
 from engine.catalogue import catalogue
 from engine.events import Feedback, Link, Meters, Metrics, TranscriptFinal, Wire
-from engine.features import Baseline, Features, TrackAnalyzers
+from engine.features import HANGOVER_MS, Baseline, Features, TrackAnalyzers
 from engine.feedback import Coach, Now
 from engine.frames import FRAME_MS, SAMPLE_RATE, Frame, Ring, Source, ms_of
 from engine.guide import Guide, Lesson
@@ -25,7 +26,7 @@ from engine.vad import VoiceActivity
 RING_S = 30.0
 FEATURES_EVERY_MS = 100
 METRICS_EVERY_MS = 2_000
-VOICED_WITHIN = SAMPLE_RATE // 10
+VOICED_WITHIN = SAMPLE_RATE * HANGOVER_MS // 1000
 """Silence up to this long still counts as speaking: stop consonants, not pauses."""
 
 FEATURES = tuple(field.name for field in fields(Features))
@@ -38,7 +39,7 @@ class Parts:
     """What a track listens, measures and judges with. A replay brings its own."""
 
     voice: Callable[[], VoiceActivity] = VoiceActivity
-    analyzers: Callable[[Baseline | None], TrackAnalyzers] = TrackAnalyzers
+    analyzers: Callable[..., TrackAnalyzers] = TrackAnalyzers
     coach: Callable[..., Coach] = Coach
     cut: Cut = cut_point
 
@@ -61,6 +62,7 @@ class Track:
         language: str,
         corrector: Corrector | None = None,
         lesson: Lesson | None = None,
+        talk: Callable[[], Talk | None] = lambda: None,
         emit: Callable[[Wire], object],
         meters: Callable[[int, Meters], None],
         record: Record,
@@ -77,7 +79,7 @@ class Track:
         self._ring = Ring(RING_S)
         self._vad = parts.voice()
         self._trace = VoiceTrace()
-        self._analyzers = parts.analyzers(baseline)
+        self._analyzers = parts.analyzers(baseline, language=language)
         self._cut_point = parts.cut
         self._coach = parts.coach(language=language)
         self._catalogue = catalogue(language)
@@ -100,6 +102,7 @@ class Track:
         self._guide: Guide | None = None
         if lesson is not None:
             self._guide = Guide(lesson, emit=emit, never=self._heard, record=self._judged)
+        self._talk = talk
         self._lateness = Lateness()
         self._play: tuple[Source, int] | None = None
 
@@ -125,7 +128,7 @@ class Track:
         if voice is not None:
             self._record("voice", track=self.name, at=frame.end_sample, **voice)
         self._analyzers.push(
-            frame.pcm, ms_of(frame.start_sample), frame.source.measured, self._is_voiced()
+            frame.pcm, ms_of(frame.start_sample), frame.source.measured, self.is_voiced
         )
         self._utterances.push(self._vad, edge)
         if frame.source is Source.PAUSED:
@@ -172,11 +175,13 @@ class Track:
 
     def summarise(self) -> Metrics:
         """Emit the scores and quantities of the call so far, and return them."""
-        metrics = self._analyzers.metrics()
+        metrics = self._analyzers.metrics(self._talk())
         self._emit(metrics)
         return metrics
 
-    def _is_voiced(self) -> bool:
+    @property
+    def is_voiced(self) -> bool:
+        """Whether the newest frame counts as speech."""
         return self._vad.speaking and self._vad.silence_samples <= VOICED_WITHIN
 
     def _ask(self, window: Window) -> None:
@@ -255,6 +260,7 @@ class Track:
                 speaking=features.speaking,
                 snr_db=features.snr_db,
                 link=self.link,
+                lufs_short_term=features.lufs_short_term,
             ),
         )
         age_ms = self._utterances.age_samples(self._vad) * 1000 // SAMPLE_RATE

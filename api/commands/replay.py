@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from api import logs
-from api.past import JOURNAL, is_id
+from api.ids import is_id
+from api.past import JOURNAL
 from api.settings import Settings
 from engine import rules as rulebook
 from engine.difference import Difference, Pair, difference

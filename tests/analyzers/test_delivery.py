@@ -41,11 +41,21 @@ def clarity(
     )
 
 
-def confidence(fillers=0.0, hedges=0.0, variation_db=2.0, speech_s=60.0, words=100):
+def confidence(
+    fillers=0.0,
+    hedges=0.0,
+    variation_db=2.0,
+    falling_pct=80.0,
+    hesitation_ms=300.0,
+    speech_s=60.0,
+    words=100,
+):
     return delivery.confidence(
         fillers_per_100_words=fillers,
         hedges_per_100_words=hedges,
         level_variation_db=variation_db,
+        falling_statements_pct=falling_pct,
+        hesitation_ms=hesitation_ms,
         speech_s=speech_s,
         words=words,
     )
@@ -98,14 +108,35 @@ def test_a_caller_without_room_and_muffling_gets_a_clarity():
     )
 
 
-def test_confidence_weighs_fillers_hedges_and_steadiness():
+def test_confidence_weighs_fillers_hedges_steadiness_endings_and_answers():
     assert confidence() == 100
-    assert confidence(fillers=5) == 86
-    assert confidence(fillers=12) == 65
-    assert confidence(hedges=12) == 65
-    assert confidence(variation_db=9) == 70
-    assert confidence(fillers=40, hedges=40, variation_db=20) == 0
-    assert confidence(fillers=12, variation_db=None) == 50
+    assert confidence(fillers=5) == 90
+    assert confidence(fillers=12) == 75
+    assert confidence(hedges=12) == 75
+    assert confidence(variation_db=9) == 80
+    assert confidence(falling_pct=0) == 85
+    assert confidence(falling_pct=40) == 95
+    assert confidence(hesitation_ms=2000) == 85
+    assert confidence(hesitation_ms=1350) == 92
+    assert confidence(40, 40, 20, 0, 5000) == 0
+
+
+def test_what_confidence_does_not_know_yet_leaves_its_weight_to_the_rest():
+    assert confidence(fillers=12, hesitation_ms=None) == round(100 * 0.6 / 0.85)
+    assert confidence(fillers=12, falling_pct=None, hesitation_ms=None) == round(100 * 0.45 / 0.7)
+    assert confidence(40, 0, None, None, None) == 50
+    assert confidence(0, 0, None, None, None) == 100
+
+
+def test_a_caller_without_endings_and_answers_gets_a_confidence():
+    score = delivery.confidence(
+        fillers_per_100_words=12.0,
+        hedges_per_100_words=0.0,
+        level_variation_db=None,
+        speech_s=60.0,
+        words=100,
+    )
+    assert score == 50
 
 
 @pytest.mark.parametrize("missing", [{"speech_s": 4.9}, {"words": 9}])
@@ -127,13 +158,13 @@ def test_scores_without_their_quantity_are_unknown():
     assert confidence(hedges=None) is None
 
 
-@given(maybe, number, maybe, maybe, maybe, maybe, count)
-def test_scores_of_anything_are_none_or_whole_numbers_from_0_to_100(a, b, c, d, e, f, words):
+@given(maybe, number, maybe, maybe, maybe, maybe, maybe, maybe, count)
+def test_scores_of_anything_are_none_or_whole_numbers_from_0_to_100(a, b, c, d, e, f, g, h, words):
     for score in (
         pace(a, words=words),
         volume(c, clipped_pct=b),
         clarity(c, b, d, words=words, modulation_db=e, consonants_db=f),
-        confidence(d, e, f, words=words),
+        confidence(d, e, f, g, h, words=words),
     ):
         assert score is None or (isinstance(score, int) and 0 <= score <= 100)
 
@@ -142,6 +173,18 @@ def test_scores_of_anything_are_none_or_whole_numbers_from_0_to_100(a, b, c, d, 
 def test_more_fillers_never_raise_confidence(a, b):
     few, many = sorted([a, b])
     assert confidence(fillers=few) >= confidence(fillers=many)
+
+
+@given(st.floats(0, 100), st.floats(0, 100))
+def test_more_falling_statements_never_lower_confidence(a, b):
+    few, many = sorted([a, b])
+    assert confidence(falling_pct=few) <= confidence(falling_pct=many)
+
+
+@given(st.floats(0, 10_000), st.floats(0, 10_000))
+def test_slower_answers_never_raise_confidence(a, b):
+    prompt, slow = sorted([a, b])
+    assert confidence(hesitation_ms=prompt) >= confidence(hesitation_ms=slow)
 
 
 @given(st.floats(-10, 80), st.floats(-10, 80))

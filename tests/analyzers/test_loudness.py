@@ -17,7 +17,6 @@ from analyzers.loudness import (
     DUAL_MONO_LU,
     Level,
     Loudness,
-    Momentary,
     block_powers,
     integrated_lufs,
     k_weighting,
@@ -31,11 +30,11 @@ SQUARE = np.tile(np.array([32767, -32768], np.int16), 160)
 
 def momentary_lufs(signal):
     """Ours at every frame, `None` while the block fills."""
-    meter = Momentary()
+    meter = Loudness()
     values = []
     for frame in frames(signal):
         meter.push(frame)
-        values.append(meter.lufs)
+        values.append(meter.momentary_lufs)
     return values
 
 
@@ -149,11 +148,11 @@ def test_momentary_loudness_needs_400_ms_and_silence_reads_the_floor():
 
 
 def test_momentary_loudness_forgets_on_reset():
-    meter = Momentary()
+    meter = Loudness()
     for frame in frames(noise(-20, 1)):
         meter.push(frame)
     meter.reset()
-    assert meter.lufs is None
+    assert meter.momentary_lufs is None
 
 
 def test_active_level_is_p56_on_speech(reading):

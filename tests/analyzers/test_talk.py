@@ -87,6 +87,15 @@ def test_patience_is_the_median_gap():
     assert talk.of(0).patience_ms is None  # it answered twice
 
 
+def test_hesitation_is_the_mean_gap_before_three_answers_or_more():
+    buyer = "#" * 20 + "." * 30
+    gaps = [3, 12, 6]
+    seller = "".join("." * (20 + gap) + "#" * 12 + "." * (18 - gap) for gap in gaps)
+    talk = held(buyer * 3, seller)
+    assert talk.of(1).hesitation_ms == 700
+    assert talk.of(0).hesitation_ms is None
+
+
 def test_going_on_after_ones_own_pause_is_no_answer():
     seller, buyer = both("#" * 20 + "." * 10 + "#" * 20, "." * 50)
     assert (seller.answers, buyer.answers) == (0, 0)
@@ -125,6 +134,17 @@ def test_an_interruption_leaves_a_gap_of_nothing_in_patience():
     talk = held(line * 3, cut * 3)
     assert talk.of(1).interruptions == 3
     assert talk.of(1).patience_ms == 0
+    assert talk.of(1).hesitation_ms is None
+
+
+def test_an_interruption_does_not_make_answers_prompt():
+    answered = held(("#" * 20 + "." * 30) * 3, ("." * 26 + "#" * 12 + "." * 12) * 3)
+    cut = held(
+        ("#" * 20 + "." * 30) * 3 + "#" * 40 + "." * 30,
+        ("." * 26 + "#" * 12 + "." * 12) * 3 + "." * 20 + "#" * 40 + "." * 10,
+    )
+    assert cut.of(1).interruptions == 1
+    assert cut.of(1).hesitation_ms == answered.of(1).hesitation_ms == 600
 
 
 def test_a_monologue_ends_when_the_other_has_the_floor():

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
+from engine.catalogue import catalogue
 from tests.e2e import chromium
 from tests.e2e.node import Node
 from tests.e2e.practice import PracticePage
@@ -182,6 +183,25 @@ def test_the_summary_tells_scores_and_the_quantities_behind_them(seen: Seen) -> 
         assert tile.get_attribute("data-score") == ("" if score is None else str(score))
     pace = seen.practice.page.locator("#summary-scores [data-score-name=pace]")
     expect(pace.locator("dl > div").nth(2)).to_have_text(f"Words{metrics['quantities']['words']}")
+
+
+def test_the_summary_tells_questions_and_the_longest_monologue(seen: Seen) -> None:
+    quantities = seen.session["metrics"]["quantities"]
+    seconds = round(quantities["longestMonologueMs"] / 1000)
+    shown = seen.practice.page.locator("#summary-talk > div").all_inner_texts()
+    assert [" ".join(text.split()) for text in shown] == [
+        f"Questions you asked {quantities['questions']}",
+        f"Longest monologue {seconds} s",
+    ]
+
+
+def test_the_summary_explains_how_each_score_is_worked_out(seen: Seen) -> None:
+    for name in seen.session["metrics"]["scores"]:
+        help_ = seen.practice.page.locator(f"[data-score-name={name}] details")
+        assert not help_.locator("p").is_visible()
+        help_.locator("summary").click()
+        expect(help_.locator("p")).to_have_text(catalogue().text(f"page.help.{name}"))
+        help_.locator("summary").click()
 
 
 def test_the_summary_tells_what_the_call_came_to(seen: Seen) -> None:

@@ -13,9 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analyzers.fillers import Lexicon
+from analyzers.loudness import integrated_lufs
+from analyzers.talk import Talk
+from engine.catalogue import LANGUAGES
 from engine.events import Metrics
 from engine.features import Baseline, TrackAnalyzers, scores, warm
 from tests.analyzers.recordings import frames, gain, noise, read, speaking
+from tests.analyzers.recordings import pcm as as_pcm
 
 GARBAGE = np.tile(np.array([32767, 32767, 32767, -32768, -32768, -32768, 0, 9], np.int16), 40)
 SILENCE = np.zeros(320, np.int16)
@@ -84,7 +88,112 @@ def test_every_quantity_of_a_reading_is_measured(speech):
     assert quantities.pauses >= 3
     assert quantities.longest_pause_ms >= 400
     assert quantities.asr_certainty == 0.9
+    assert features.lufs_short_term == pytest.approx(quantities.lufs_integrated, abs=6)
+    assert 80 < quantities.pitch_median_hz < 160
+    assert 4 < quantities.pitch_range_semitones < 16
+    assert 1 < quantities.pitch_variation_semitones < 6
+    assert quantities.final_falls > quantities.final_rises
+    assert quantities.longest_monologue_ms == features.monologue_ms == features.speech_ms
     assert all(score is not None for score in feed.scores.model_dump().values())
+
+
+def test_integrated_loudness_is_that_of_the_whole_recording(two_cities: Path):
+    signal = read(two_cities)
+    feed = Feed()
+    for pcm in frames(signal):
+        feed.push(pcm)
+    assert feed.quantities.lufs_integrated == pytest.approx(
+        integrated_lufs(signal, 16_000), abs=0.1
+    )
+
+
+def gliding(semitones_per_s, seconds=1.5):
+    """Frames of a buzz that moves through 150 Hz in the last half second, 500 ms of silence."""
+    t = np.arange(round(16_000 * seconds)) / 16_000
+    moved = semitones_per_s * np.maximum(t - seconds + 0.5, 0)
+    phase = 2 * np.pi * np.cumsum(150 * 2 ** (moved / 12)) / 16_000
+    buzz = 0.05 * sum(np.sin(k * phase) / k for k in range(1, 9))
+    voiced = [(pcm, True) for pcm in frames(as_pcm(buzz))]
+    # Voice activity stays on for 100 ms.
+    return voiced + [(SILENCE, i < 5) for i in range(25)]
+
+
+def spoken(feed, text, slope):
+    """One utterance that ends in a glide, and then its words."""
+    begun_ms = feed.t_ms
+    feed.play(gliding(slope))
+    words = text.split()
+    feed.analyzers.add_words(said(text, begun_ms, 1_500 // len(words)))
+
+
+def test_final_falls_and_rises_are_counted_and_statements_that_fall_shared():
+    feed = Feed()
+    for _ in range(4):
+        spoken(feed, "It is a good car.", -8.0)
+    spoken(feed, "What do you drive?", 8.0)
+    quantities = feed.quantities
+    assert (quantities.final_falls, quantities.final_rises) == (4, 1)
+    assert quantities.falling_statements_pct is None
+    assert quantities.questions == 1
+    spoken(feed, "It has four doors.", 8.0)
+    quantities = feed.quantities
+    assert (quantities.final_falls, quantities.final_rises) == (4, 2)
+    assert quantities.falling_statements_pct == 80.0
+
+
+@pytest.mark.parametrize("jumps", [False, True])
+def test_an_ending_with_a_hole_in_it_is_unknown(jumps):
+    feed = Feed()
+    speech = gliding(-8.0)
+    feed.play(speech[:72])
+    if jumps:
+        feed.t_ms += 3_000
+    else:
+        feed.push(GARBAGE, True, measured=False, times=10)
+    feed.play(speech[72:])
+    assert (feed.quantities.final_falls, feed.quantities.final_rises) == (0, 0)
+
+
+def test_questions_are_found_in_the_language_of_the_call():
+    for language, text in (("en", "when would you need it"), ("es", "cuándo lo necesita")):
+        analyzers = TrackAnalyzers(None, language=language)
+        analyzers.add_words(said(text, 0))
+        assert analyzers.metrics().quantities.questions == 1
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_language_of_a_call_has_its_list_of_questions(language):
+    assert TrackAnalyzers(None, language=language).metrics().quantities.questions == 0
+
+
+def test_a_voice_that_fades_drifts_and_one_that_hurries_accelerates(speech):
+    steady = Feed()
+    for _ in range(5):
+        steady.play(speech)
+    faded = Feed()
+    for i in range(5):
+        faded.play([(gain(pcm, -2.0 * i), voiced) for pcm, voiced in speech])
+    assert abs(steady.quantities.level_drift_db) < 1
+    assert faded.quantities.level_drift_db == pytest.approx(
+        steady.quantities.level_drift_db - 6.5, abs=1.5
+    )
+    assert abs(steady.quantities.acceleration_pct) < 15
+
+
+def test_a_pause_is_as_long_as_the_silence_in_spite_of_the_hangover():
+    feed = Feed().push(noise(-30, 0.02), True, times=50)
+    feed.push(SILENCE, times=10)
+    feed.push(noise(-30, 0.02), True, times=50)
+    assert (feed.quantities.pauses, feed.quantities.longest_pause_ms) == (1, 300)
+
+
+def test_a_conversation_is_known_with_another_track_only():
+    talk = Talk(60_000, 61.234, 0, 20_000, 2, 4, 300, 900, 250, 412)
+    alone = TrackAnalyzers(None).metrics().quantities
+    assert (alone.talk_share_pct, alone.interruptions, alone.hesitation_ms) == (None, None, None)
+    held = TrackAnalyzers(None).metrics(talk).quantities
+    assert (held.talk_share_pct, held.interruptions) == (61.2, 2)
+    assert (held.hesitation_ms, held.patience_ms) == (412, 250)
 
 
 def test_pitch_is_shown_while_speaking_only(speech):

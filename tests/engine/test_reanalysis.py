@@ -69,7 +69,9 @@ def test_the_same_audio_is_within_every_tolerance(runs: Runs) -> None:
 
 
 def test_quantities_of_the_signal_come_out_as_they_were(runs: Runs) -> None:
-    signal = ("speechS", "syllablesPerS", "activeLevelDbfs", "snrDb", "pauses", "longestPauseMs")
+    signal = ("speechS", "syllablesPerS", "activeLevelDbfs", "snrDb", "pauses", "longestPauseMs",
+              "lufsIntegrated", "pitchMedianHz", "pitchRangeSemitones", "finalFalls",
+              "finalRises", "longestMonologueMs")  # fmt: skip
     for row in compared(*runs):
         if row.what in signal:
             assert row.before == row.after, row.what
@@ -91,7 +93,7 @@ def test_another_recording_is_beyond_the_tolerances(call: Call) -> None:
             *reanalyse(records, {TRACK: gain(audio, 9.0)}, whisper_answers(whisper))
         )
     }
-    for what in ("activeLevelDbfs", "levelVsBaselineDb"):
+    for what in ("activeLevelDbfs", "levelVsBaselineDb", "lufsIntegrated"):
         assert not rows[what].is_within
     assert rows["speechS"].is_within
 

@@ -125,6 +125,12 @@ def codes(events: list[dict[str, Any]]) -> list[str]:
     return [event["data"]["code"] for event in events if event["type"] == "feedback"]
 
 
+def last_quantities(again: Replay, track: str) -> dict[str, Any]:
+    metrics = [e["data"] for e in again.after if e["type"] == "metrics" and e["track"] == track]
+    quantities: dict[str, Any] = metrics[-1]["quantities"]
+    return quantities
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "journal.jsonl"
@@ -293,6 +299,7 @@ def test_two_tracks_are_replayed_in_the_order_in_which_they_came(
     take.end()
     again = same(path)
     assert {event["track"] for event in again.after} == {None, TRACK, PARTNER}
+    assert last_quantities(again, TRACK)["talkSharePct"] is not None
 
 
 def test_a_call_taken_up_again_by_another_node_is_replayed(path: Path, reading: Samples) -> None:
@@ -459,6 +466,17 @@ def test_features_of_another_version_are_refused(golden: Path) -> None:
             record["f"]["anger"] = record["f"].pop("lufs_momentary")
     with pytest.raises(ReplayError, match=r"anger, lufs_momentary"):
         replay(records)
+
+
+def test_a_journal_of_before_an_optional_feature_is_still_judged(golden: Path) -> None:
+    records = list(read(golden))
+    for record in records:
+        if record["k"] == "features":
+            del record["f"]["lufs_short_term"]
+        elif record["k"] == "event" and record["e"]["type"] == "metrics":
+            del record["e"]["data"]["quantities"]["lufsIntegrated"]
+    again = replay(records)
+    assert codes(again.after) == codes(again.before) != []
 
 
 def test_a_call_that_keeps_nothing_can_be_replayed_while_it_is_held(reading: Samples) -> None:

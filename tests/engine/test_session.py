@@ -23,7 +23,7 @@ from engine.events import (
     SessionState,
     TranscriptFinal,
 )
-from engine.frames import SAMPLE_RATE, Frame, Pcm, Source
+from engine.frames import FRAME_SAMPLES, SAMPLE_RATE, Frame, Pcm, Source
 from engine.journal import FileJournal, Journal, MemoryJournal, Record
 from engine.session import Session, SessionConfig
 from tests.analyzers.recordings import Pcm as Samples
@@ -430,3 +430,41 @@ def test_what_a_session_tells_can_be_read_by_the_contract(phrase: Pcm) -> None:
     assert [event.parsed().model_dump(by_alias=True) for event in events] == [
         event.data for event in events
     ]
+
+
+def test_two_tracks_are_one_conversation(reading: Samples) -> None:
+    session = make()
+    session.enter("active")
+    other = "partner"
+    session.push(list(frames_of(reading[: 2 * SAMPLE_RATE])))
+    assert session.tracks[TRACK].summarise().quantities.talk_share_pct is None
+    session.add_track(other)
+    session.skip(other, 2 * SAMPLE_RATE)
+    quiet = silence(24.0)
+    spoken = {TRACK: reading[: 12 * SAMPLE_RATE], other: quiet[: 12 * SAMPLE_RATE]}
+    swapped = {TRACK: quiet[: 6 * SAMPLE_RATE], other: reading[: 6 * SAMPLE_RATE]}
+    for sounds in (spoken, swapped):
+        for at in range(0, len(sounds[TRACK]), FRAME_SAMPLES):
+            for name, sound in sounds.items():
+                start = session.tracks[name].end_sample
+                pcm = sound[at : at + FRAME_SAMPLES]
+                session.push([Frame(name, start, pcm, Source.RECEIVED)])
+    shares = [session.tracks[name].summarise().quantities for name in (TRACK, other)]
+    assert shares[0].talk_share_pct == pytest.approx(100 * 12 / 18, abs=6)
+    assert shares[0].talk_share_pct + shares[1].talk_share_pct == pytest.approx(100, abs=0.1)
+    assert [share.interruptions for share in shares] == [0, 0]
+
+
+def test_a_paused_track_is_no_silent_one_in_a_conversation(reading: Samples) -> None:
+    session = make()
+    session.add_track("partner")
+    session.enter("active")
+    for source in (Source.RECEIVED, Source.PAUSED):
+        for at in range(0, 12 * SAMPLE_RATE, FRAME_SAMPLES):
+            start = session.tracks[TRACK].end_sample
+            pcm = reading[at : at + FRAME_SAMPLES]
+            session.push([Frame(TRACK, start, pcm, Source.RECEIVED)])
+            session.push([Frame("partner", start, pcm, source)])
+    share = session.tracks[TRACK].summarise().quantities.talk_share_pct
+    # Where the partner was paused nobody's speech counts.
+    assert share == pytest.approx(50, abs=1)
