@@ -85,6 +85,8 @@ class Features:
     fillers_per_100_words: float | None
     hedges_per_100_words: float | None
     lufs_short_term: float | None = None
+    recent_vs_baseline_db: float | None = None
+    """As `level_vs_baseline_db`, of the last 2 s of speech."""
 
 
 class TrackAnalyzers:
@@ -104,6 +106,7 @@ class TrackAnalyzers:
         self._loudness = Loudness()
         self._active = ActiveLevel()
         self._short = ShortSpeechLevel()
+        self._recent = ShortSpeechLevel(2.0)
         self._variation = LevelVariation()
         self._clipping = Clipping()
         self._noise = NoiseFloor()
@@ -189,6 +192,7 @@ class TrackAnalyzers:
             # Of speech only: in a noisy room P.56 over everything would take the noise for speech.
             self._active.push(pcm)
             self._short.push(power)
+            self._recent.push(power)
             self._variation.push(power)
 
     def _end_speech(self) -> None:
@@ -251,6 +255,7 @@ class TrackAnalyzers:
             fillers_per_100_words=_rounded(per_100_words(fillers, words)),
             hedges_per_100_words=_rounded(per_100_words(hedges, words)),
             lufs_short_term=_rounded(self._loudness.short_term_lufs) if heard else None,
+            recent_vs_baseline_db=_rounded(self._above_baseline(self._recent.level_dbfs)),
         )
 
     def metrics(self, talk: Talk | None = None) -> Metrics:
