@@ -34,7 +34,7 @@ from signaling.publisher import RATE, Publisher
 CALLS = 8
 RUNS = 3
 CHECK_S = 6.0
-USUAL_S, QUIET_S, BACK_S, FAST_S = 9.0, 6.0, 16.0, 10.0
+USUAL_S, QUIET_S, BACK_S, FAST_S = 6.0, 6.0, 14.0, 9.0
 """Back at the usual level the nudge that was followed is praised, and nothing interrupts within 8 s
 of that: the race begins behind it, so that the rule is timed and not the budget."""
 QUIET_DB = -14.0
@@ -42,7 +42,7 @@ FAST = 1.7
 APART_S = 1.3
 """Between the places where the calls' readings begin."""
 TAIL_S = 1.0
-STAGGER_S = 0.4
+STAGGER_S = 0.2
 CODES = {"volume": "too_quiet", "pace": "too_fast"}
 
 Pcm = NDArray[np.int16]

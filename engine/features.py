@@ -58,7 +58,7 @@ class Features:
     """What one track measured up to `t_ms`, ready for JSON: rounded, finite, `None` for unknown.
 
     Counts and rates of words are `None` or 0 until finals arrive. Windows: 0.4 and 3 s for
-    loudness, 3 s of speech for levels, 3 s for clipping, 5 s of speaking time for
+    loudness, 3 s of speech for levels, 3 s for clipping, 4 s of speaking time for
     `syllables_per_s`, 10 s of voiced frames for the pitch range, 30 s for `rate_wpm`, 60 s for
     fillers and hedges and the `words` they are in.
     """
@@ -86,7 +86,7 @@ class Features:
     hedges_per_100_words: float | None
     lufs_short_term: float | None = None
     recent_vs_baseline_db: float | None = None
-    """As `level_vs_baseline_db`, of the last 2 s of speech."""
+    """As `level_vs_baseline_db`, of the last 1.9 s of speech."""
 
 
 class TrackAnalyzers:
@@ -106,7 +106,7 @@ class TrackAnalyzers:
         self._loudness = Loudness()
         self._active = ActiveLevel()
         self._short = ShortSpeechLevel()
-        self._recent = ShortSpeechLevel(2.0)
+        self._recent = ShortSpeechLevel(1.9)
         self._variation = LevelVariation()
         self._clipping = Clipping()
         self._noise = NoiseFloor()
@@ -120,7 +120,7 @@ class TrackAnalyzers:
         self._balance = Balance()
         self._filled = FilledPauses()
         self._disfluencies = Disfluencies()
-        self._nuclei = SyllableNuclei()
+        self._nuclei = SyllableNuclei(4.0)
         self._pauses = Pauses(HANGOVER_MS)
         self._monologue = Monologue()
         self._certainty = Certainty()

@@ -14,12 +14,12 @@ A cue is a code with parameters; `engine.catalogue` has its words in each langua
 Thresholds and their sources: pace 140-160 words a minute is comfortable, 110-180 acceptable, and a
 change of about 10 % is noticeable, hence the dead bands. At 1.5 syllables a word and a fifth of the
 time spent in short pauses, 180 wpm is 5.6 dictionary syllables a second of speech; our detector
-counts syllable nuclei, about 0.9 of them, so 180 wpm reads 5.0 and `too_fast` enters above that.
+counts syllable nuclei, about 0.9 of them, so 180 wpm reads 5.0; over 4 s it wavers by half a nucleus, so `too_fast` enters above 5.5.
 Slower than 110 wpm while speaking (3.0 nuclei a second) is slow only when it is sustained. Fillers:
 fewer than 5 per 100 words (hedges count with them). Level is judged against the person's own
 microphone check: 10 dB below it is half as loud (the sone scale, ISO 532-1), 8 dB is on the way
 there. At these windows 22 minutes of 60 recordings at constant gain, each against its own first
-6 s, gave a cue in 3 of them; a drop of 14 dB is told within 3 s. A silence of 4 s is far beyond the
+6 s, gave a cue in 4 of them; a drop of 14 dB is told within 3 s. A silence of 4 s is far beyond the
 pauses of fluent speech (under 2 s). Monologue: 90 s without a pause for the customer. Clipping:
 what clean speech stays below through Opus, and most of what is 8 dB over full scale does not
 (measured, see `analyzers.clipping`).
@@ -47,7 +47,7 @@ INTERRUPTION_MS = 8_000
 ENOUGH_SPEECH_MS = 5_000
 ENOUGH_WORDS = 40
 MUCH_QUIETER_DB = -10.0
-"""So far below is judged by the last 2 s of speech, less by the last 3."""
+"""So far below is judged by the last 1.9 s of speech, less by the last 3 s."""
 WEAK_CONCEALED_PCT = 4.0
 WEAK_JITTER_MS = 20.0
 WEAK_LAG_MS = 150.0
@@ -152,7 +152,7 @@ RULES: tuple[Rule, ...] = (
     Rule("too_quiet", "correction", "medium",
          _level, False, -8.0, -5.0, 0, 20_000, 4_000, 15_000, by_ear=True),
     Rule("too_fast", "correction", "medium",
-         _pace, True, 5.2, 4.7, 700, 20_000, 5_000, 15_000, by_ear=True),
+         _pace, True, 5.5, 4.7, 500, 20_000, 4_000, 15_000, by_ear=True),
     Rule("too_slow", "suggestion", "low",
          _pace, False, 2.5, 2.8, 4_000, 30_000, 8_000, 15_000, by_ear=True),
     Rule("long_pause", "suggestion", "low",
@@ -173,7 +173,7 @@ NEVER_SAY_WITHIN_MS = 12_000
 goes before every rule. The `playbook` event tells of it at any rate."""
 NEVER_SAY_COOLDOWN_MS = 60_000
 """Of the same code."""
-PRAISE_PACE = (2.8, 5.0)
+PRAISE_PACE = (2.5, 5.5)
 
 
 class _State:

@@ -28,11 +28,11 @@ def steps(coach: Coach, start_ms: int, end_ms: int, fast: bool = False) -> list[
 
 def test_it_is_told_at_once_and_before_any_rule() -> None:
     coach = Coach()
-    steps(coach, 0, 600, fast=True)
-    coach.hear(NeverSayHeard(APPROVAL, (200, 500)), 600)
-    assert steps(coach, 600, 20_000, fast=True) == [
-        (600, APPROVAL.code),
-        (600 + INTERRUPTION_MS, "too_fast"),
+    steps(coach, 0, 400, fast=True)
+    coach.hear(NeverSayHeard(APPROVAL, (200, 300)), 400)
+    assert steps(coach, 400, 20_000, fast=True) == [
+        (400, APPROVAL.code),
+        (400 + INTERRUPTION_MS, "too_fast"),
     ]
 
 
