@@ -1,29 +1,62 @@
-# One node. Build: docker build -t forecourt .
+# One node. docker build -t forecourt:0.1.0 .   Without a Docker engine: deploy/build.sh
+# BASE needs Python 3.11 or newer with venv, CA certificates and useradd.
 ARG BASE=python:3.11-slim
-FROM ${BASE}
 
-ENV PYTHONUNBUFFERED=1 \
-    PIP_NO_CACHE_DIR=1 \
+# Everything that only building takes: pip, the sources, what pip fetches. Nothing of it is shipped
+# but the environment and the weights.
+# hadolint ignore=DL3006
+FROM ${BASE} AS build
+ENV PIP_NO_CACHE_DIR=1 \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
-    FORECOURT_CACHE=/opt/forecourt/cache \
-    FORECOURT_DATA=/var/lib/forecourt/data \
-    NUMBA_CACHE_DIR=/var/lib/forecourt/numba
-
-WORKDIR /opt/forecourt
-COPY pyproject.toml constraints.txt README.md LICENSE ./
+    PYTHONDONTWRITEBYTECODE=1 \
+    FORECOURT_CACHE=/opt/forecourt
+WORKDIR /src
+# Libraries first: they change seldom, so this layer is built seldom.
+COPY pyproject.toml constraints.txt ./
+RUN python3 -m venv /opt/forecourt/venv \
+    && python3 -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" > requirements.txt \
+    && /opt/forecourt/venv/bin/pip install --no-compile --constraint constraints.txt --requirement requirements.txt
+COPY README.md LICENSE ./
 COPY analyzers analyzers
 COPY api api
 COPY benchmarks benchmarks
 COPY engine engine
 COPY processing processing
 COPY signaling signaling
-RUN pip install --constraint constraints.txt . \
-    && forecourt models fetch whisper-tiny.en \
-    && useradd --system --uid 10001 --create-home --home-dir /var/lib/forecourt forecourt
+RUN /opt/forecourt/venv/bin/pip install --no-compile --no-deps .
+# Weights of English and of the objections. More: --build-arg MODELS="… whisper-base".
+# A node hashes weights whose times are not those it verified, and layers keep whole seconds only.
+ARG MODELS="whisper-tiny.en minilm-l6-v2"
+# hadolint ignore=SC2086
+RUN /opt/forecourt/venv/bin/forecourt models fetch ${MODELS} \
+    && find "${FORECOURT_CACHE}/models" -type f -exec touch --date=2026-01-01T00:00:00Z {} + \
+    && /opt/forecourt/venv/bin/forecourt models verify ${MODELS} \
+    && /opt/forecourt/venv/bin/pip uninstall --yes pip setuptools
+
+# hadolint ignore=DL3006
+FROM ${BASE}
+# All that a node writes lies below /var/lib/forecourt and /tmp; its root may be read-only.
+ENV PATH=/opt/forecourt/venv/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    HOME=/var/lib/forecourt \
+    FORECOURT_CACHE=/var/lib/forecourt/cache \
+    FORECOURT_DATA=/var/lib/forecourt/data \
+    NUMBA_CACHE_DIR=/var/lib/forecourt/numba
+RUN useradd --system --uid 10001 --no-create-home --home-dir /var/lib/forecourt --shell /usr/sbin/nologin forecourt \
+    && install --directory --owner=forecourt --group=forecourt --mode=0700 \
+        /var/lib/forecourt /var/lib/forecourt/data /var/lib/forecourt/numba
+COPY --from=build /opt/forecourt /opt/forecourt
+COPY deploy/start.sh /opt/forecourt/start
 
 USER 10001
 WORKDIR /var/lib/forecourt
 VOLUME /var/lib/forecourt
-HEALTHCHECK --interval=10s --timeout=3s --start-period=60s \
-    CMD ["python", "-c", "import httpx; httpx.get('http://127.0.0.1:8080/healthz').raise_for_status()"]
+EXPOSE 8080
+# SIGTERM drains: FORECOURT_DRAIN_S says for how long, and whatever stops the container waits 10 s more.
+STOPSIGNAL SIGTERM
+# The first start compiles the kernels. A node that drains or whose recognizer is away answers 503.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=120s --retries=3 \
+    CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ.get('FORECOURT_PORT', '8080') + '/healthz', timeout=2)"]
+ENTRYPOINT ["/opt/forecourt/start"]
 CMD ["forecourt", "serve"]

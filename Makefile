@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 STAMPS := $(VENV)/.stamps
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-APT_PACKAGES := chromium firefox-esr fonts-dejavu-core coturn
+APT_PACKAGES := chromium firefox-esr fonts-dejavu-core coturn nginx-light
 BROWSER_TESTS := tests/e2e
 CLIENT_TESTS := tests/clients
 ARGS ?=
@@ -93,14 +93,14 @@ $(STAMPS)/client-libraries: $(wildcard $(CLIENT_TESTS)/package-lock.json) | $(ST
 	@touch $@
 
 $(STAMPS)/debian: Makefile | $(STAMPS)/venv
-	@if command -v chromium >/dev/null && command -v firefox-esr >/dev/null && command -v turnserver >/dev/null; then :; \
+	@if command -v chromium >/dev/null && command -v firefox-esr >/dev/null && command -v turnserver >/dev/null && PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo "apt-get install $(APT_PACKAGES)"; \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(APT_PACKAGES) >/dev/null; \
 	else \
-		echo "The tests need Chromium, Firefox ESR and coturn. On Debian:" >&2; \
+		echo "The tests need Chromium, Firefox ESR, coturn and nginx. On Debian:" >&2; \
 		echo "  sudo apt-get update && sudo apt-get install -y --no-install-recommends $(APT_PACKAGES)" >&2; \
-		echo "Debian then runs coturn as a service, which the tests do not need: sudo systemctl disable --now coturn" >&2; \
+		echo "Debian then runs coturn and nginx as services, which the tests do not need: sudo systemctl disable --now coturn nginx" >&2; \
 		exit 1; \
 	fi
 	@touch $@

@@ -93,8 +93,6 @@ def create_app(
             await books.stop()
             await asyncio.to_thread(writer.stop)
 
-    # A name that an attacker's DNS points at this machine (rebinding) is not a name of this node.
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
     api = [*endpoint.routes(ENDPOINTS), *websocket.sockets]
     app = Starlette(
         routes=[
@@ -107,7 +105,8 @@ def create_app(
             Middleware(problems.Problems),
             Middleware(
                 TrustedHostMiddleware,
-                allowed_hosts=["localhost", "127.0.0.1", "[::1]", host],
+                # What an attacker's DNS points at this machine (rebinding) is no name of this node.
+                allowed_hosts=list(settings.allowed_hosts),
                 www_redirect=False,
             ),
         ],

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -34,6 +36,8 @@ def default_workers() -> int:
 
 
 _HOST = r"[A-Za-z0-9.-]+(:\d{1,5})?"
+_ORIGIN = r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?"
+HostName = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])$")]
 StunUrl = Annotated[str, StringConstraints(pattern=rf"^stun:{_HOST}$")]
 TurnUrl = Annotated[str, StringConstraints(pattern=rf"^turns?:{_HOST}(\?transport=(udp|tcp))?$")]
 
@@ -51,6 +55,13 @@ def _is_address(text: str) -> str:
     return text
 
 
+def _is_origin(text: str) -> str:
+    """Scheme, host and perhaps a port, as a browser's address bar begins; or nothing."""
+    if text and not re.fullmatch(_ORIGIN, text):
+        raise ValueError("must be like https://coach.example.com, without a path")
+    return text
+
+
 def _none_if_empty(text: object) -> object:
     return None if text == "" else text
 
@@ -65,6 +76,12 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     """Address to listen on. Until accounts exist only loopback addresses are accepted."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    public_url: Annotated[str, AfterValidator(_is_origin)] = ""
+    """Where people reach the node, where that is not its own address: `https://coach.example.com`
+    of the proxy before it."""
+    trusted_hosts: tuple[HostName, ...] = ()
+    """Further names that requests may be meant for, as a JSON list, without ports: of monitoring
+    inside, mostly. Loopback, `host` and the name in `public_url` are trusted anyway."""
     data: Path = Field(default_factory=default_data_dir)
     """Where journals and recordings live."""
     model: str = "whisper-tiny.en"
@@ -147,6 +164,17 @@ class Settings(BaseSettings):
         if not (key.isascii() and key.isprintable() and " " not in key):
             raise ValueError("FORECOURT_ASR_API_KEY holds a character that no key has")
         return self
+
+    @property
+    def allowed_hosts(self) -> tuple[str, ...]:
+        """Names that a request's Host header may carry, without ports, IPv6 in brackets."""
+        own = f"[{self.host}]" if ":" in self.host else self.host
+        public = urlsplit(self.public_url).netloc
+        # "[::1]:8080" -> "[::1]"
+        public = re.sub(r":\d+$", "", public)
+        loopback = ("localhost", "127.0.0.1", "[::1]")
+        names = dict.fromkeys((*loopback, own, public, *self.trusted_hosts))
+        return tuple(name.lower() for name in names if name not in ("", "0.0.0.0", "[::]"))
 
     @property
     def sessions(self) -> Path:

@@ -14,15 +14,15 @@ A cue is a code with parameters; `engine.catalogue` has its words in each langua
 Thresholds and their sources: pace 140-160 words a minute is comfortable, 110-180 acceptable, and a
 change of about 10 % is noticeable, hence the dead bands. At 1.5 syllables a word and a fifth of the
 time spent in short pauses, 180 wpm is 5.6 dictionary syllables a second of speech; our detector
-counts syllable nuclei, about 0.9 of them, so 180 wpm reads 5.0; over 4 s it wavers by half a nucleus, so `too_fast` enters above 5.5.
-Slower than 110 wpm while speaking (3.0 nuclei a second) is slow only when it is sustained. Fillers:
-fewer than 5 per 100 words (hedges count with them). Level is judged against the person's own
-microphone check: 10 dB below it is half as loud (the sone scale, ISO 532-1), 8 dB is on the way
-there. At these windows 22 minutes of 60 recordings at constant gain, each against its own first
-6 s, gave a cue in 4 of them; a drop of 14 dB is told within 3 s. A silence of 4 s is far beyond the
-pauses of fluent speech (under 2 s). Monologue: 90 s without a pause for the customer. Clipping:
-what clean speech stays below through Opus, and most of what is 8 dB over full scale does not
-(measured, see `analyzers.clipping`).
+counts syllable nuclei, about 0.9 of them, so 180 wpm reads 5.0; over 4 s it wavers by half, so
+`too_fast` enters above 5.5. Slower than 110 wpm while speaking (3.0 nuclei a second) is slow only
+when it is sustained. Fillers: fewer than 5 per 100 words (hedges count with them). Level is judged
+against the person's own microphone check: 10 dB below it is half as loud (the sone scale, ISO
+532-1), 8 dB is on the way there. At these windows 22 minutes of 60 recordings at constant gain,
+each against its own first 6 s, gave a cue in 4 of them; a drop of 14 dB is told within 3 s. A
+silence of 4 s is far beyond the pauses of fluent speech (under 2 s). Monologue: 90 s without a
+pause for the customer. Clipping: what clean speech stays below through Opus, and most of what is 8
+dB over full scale does not (measured, see `analyzers.clipping`).
 
 The link is judged by what is heard, not by what was lost on the way and recovered. By ITU-T G.107
 with G.113's figures for concealed speech (Ie = 0, Bpl = 25.1), R = 93.2 - 95 p / (p + 25.1) for p

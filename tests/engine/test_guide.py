@@ -34,6 +34,7 @@ class Call:
             record=lambda kind, **fields: self.records.append({"k": kind, **fields}),
         )
 
+
 def test_what_was_said_becomes_events_and_what_must_not_be_said_goes_to_the_coach() -> None:
     call = Call("salesperson")
     said = words("I understand. It is too expensive for you, but it's bulletproof.")
