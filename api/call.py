@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import time
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from importlib.metadata import version
@@ -17,11 +16,6 @@ from engine.journal import Journal
 from engine.playbook import Playbook
 from engine.session import SessionConfig
 from signaling.room import Room
-
-
-def new_id() -> str:
-    """A 24-hex ObjectId: 4 bytes of seconds, 8 random bytes."""
-    return f"{int(time.time()):08x}{secrets.token_hex(8)}"
 
 
 @dataclass(slots=True)

@@ -18,7 +18,8 @@ from typing import Any
 import structlog
 from starlette.requests import Request
 
-from api.call import Call, new_id
+from api.call import Call
+from api.ids import new_id
 from api.listeners import Listeners, audible, over
 from api.past import STOPPED, Past, Unfinished, unknown
 from api.playbooks import Playbooks

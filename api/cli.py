@@ -6,7 +6,7 @@ from importlib import import_module
 
 import click
 
-COMMANDS = ("demo", "models", "reanalyse", "replay", "serve")
+COMMANDS = ("demo", "models", "reanalyse", "replay", "serve", "store")
 
 
 class Lazy(click.Group):

@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 
+from api.ids import is_id
 from api.problems import Problem
 from api.views import ConsentView, SessionView, summary_of
 from engine.journal import read
@@ -26,10 +27,6 @@ STOPPED = "node_stopped"
 """Why a node's calls end, or are interrupted, when it is stopped."""
 MAX_REMEMBERED = 2_000
 """Views of past calls kept in memory; the oldest are read again beyond this."""
-
-
-def is_id(text: str) -> bool:
-    return len(text) == 24 and all(c in "0123456789abcdef" for c in text)
 
 
 def unknown() -> Problem:

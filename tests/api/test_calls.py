@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 
 from api import calls as module
-from api.call import new_id
 from api.calls import FORGET_REFUSED_AFTER_S, MAX_AWAY_S, Calls
-from api.past import is_id
+from api.ids import is_id, new_id
 from api.playbooks import Playbooks
 from api.problems import Problem
 from api.settings import Settings

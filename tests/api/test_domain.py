@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from api.call import Call, new_id
+from api.call import Call
+from api.ids import new_id
 from api.settings import Settings
 from api.views import CreateSession
 from benchmarks.domain.sentences import FOLDER

@@ -1,0 +1,156 @@
+"""The collections: what can be asked of each, and the indexes that make it quick."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from api.store.base import Index, Kind
+from api.store.documents import (
+    AuditEntry,
+    Consent,
+    Dealership,
+    Event,
+    IdempotencyKey,
+    Link,
+    Notification,
+    RefreshToken,
+    SessionHead,
+    Team,
+    TrainingSession,
+    User,
+)
+
+DEALERSHIPS = Kind("dealerships", Dealership, Dealership)
+TEAMS = Kind(
+    "teams",
+    Team,
+    Team,
+    fields=("name", "managerIds"),
+    arrays=("managerIds",),
+    indexes=(Index(("dealershipId", "name"), unique=True),),
+)
+USERS = Kind(
+    "users",
+    User,
+    User,
+    fields=("email", "role", "status", "teamIds"),
+    arrays=("teamIds",),
+    indexes=(Index(("email",), unique=True), Index(("dealershipId", "email"))),
+)
+SESSIONS = Kind(
+    "training_sessions",
+    TrainingSession,
+    SessionHead,
+    fields=(
+        "userId",
+        "teamId",
+        "sessionType",
+        "status",
+        "startTime",
+        "endTime",
+        "durationMs",
+        "metrics.confidence",
+        "metrics.clarity",
+        "metrics.pace",
+        "metrics.volume",
+        "node",
+    ),
+    counts=("feedbackCounts",),
+    indexes=(
+        Index(("dealershipId", "userId", "startTime")),
+        Index(("dealershipId", "teamId", "startTime")),
+        Index(("dealershipId", "startTime")),
+        Index(("dealershipId", "createdAt")),
+        Index(("dealershipId", "durationMs")),
+        Index(("dealershipId", "metrics.confidence")),
+        Index(("dealershipId", "metrics.clarity")),
+        Index(("dealershipId", "metrics.pace")),
+        Index(("dealershipId", "metrics.volume")),
+        Index(("node", "status")),
+    ),
+)
+EVENTS = Kind(
+    "events",
+    Event,
+    Event,
+    fields=("sessionId", "seq", "type"),
+    indexes=(Index(("dealershipId", "sessionId", "seq"), unique=True),),
+)
+CONSENTS = Kind(
+    "consents",
+    Consent,
+    Consent,
+    fields=("sessionId", "userId"),
+    indexes=(
+        Index(("dealershipId", "sessionId", "userId"), unique=True),
+        Index(("dealershipId", "userId")),
+    ),
+)
+REFRESH_TOKENS = Kind(
+    "refresh_tokens",
+    RefreshToken,
+    RefreshToken,
+    fields=("userId", "family", "digest", "expiresAt", "usedAt", "revokedAt"),
+    indexes=(
+        Index(("digest",), unique=True),
+        Index(("dealershipId", "userId", "family")),
+        Index(("dealershipId", "expiresAt")),
+    ),
+)
+LINKS = Kind(
+    "links",
+    Link,
+    Link,
+    fields=("digest", "purpose", "userId", "expiresAt", "usedAt"),
+    indexes=(
+        Index(("digest",), unique=True),
+        Index(("dealershipId", "userId")),
+        Index(("dealershipId", "expiresAt")),
+    ),
+)
+NOTIFICATIONS = Kind(
+    "notifications",
+    Notification,
+    Notification,
+    fields=("userId", "readAt"),
+    indexes=(
+        Index(("dealershipId", "userId", "createdAt")),
+        Index(("dealershipId", "createdAt")),
+    ),
+)
+AUDIT_LOG = Kind(
+    "audit_log",
+    AuditEntry,
+    AuditEntry,
+    fields=("node", "seq", "at", "actorId", "action", "targetId", "outcome"),
+    indexes=(
+        Index(("node", "seq"), unique=True),
+        Index(("dealershipId", "at")),
+        Index(("dealershipId", "actorId", "at")),
+    ),
+)
+IDEMPOTENCY_KEYS = Kind(
+    "idempotency_keys",
+    IdempotencyKey,
+    IdempotencyKey,
+    fields=("userId", "key", "expiresAt"),
+    indexes=(
+        Index(("dealershipId", "userId", "key"), unique=True),
+        Index(("dealershipId", "expiresAt")),
+    ),
+)
+
+KINDS: tuple[Kind[Any, Any], ...] = (
+    DEALERSHIPS,
+    TEAMS,
+    USERS,
+    SESSIONS,
+    EVENTS,
+    CONSENTS,
+    REFRESH_TOKENS,
+    LINKS,
+    NOTIFICATIONS,
+    AUDIT_LOG,
+    IDEMPOTENCY_KEYS,
+)
+"""All of them, in the order of exports: what others refer to comes first."""

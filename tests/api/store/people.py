@@ -1,0 +1,142 @@
+"""A dealership's documents, as the product would make them."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from api.ids import new_id
+from api.store.documents import (
+    AuditEntry,
+    Consent,
+    Dealership,
+    Event,
+    Link,
+    Notification,
+    RefreshToken,
+    Team,
+    TrainingSession,
+    User,
+)
+
+
+class Clock:
+    """Stands still until it is moved on."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def pass_by(self, **span: float) -> datetime:
+        self.now += timedelta(**span)
+        return self.now
+
+
+def digest() -> str:
+    """Of a secret that nobody else has."""
+    return hashlib.sha256(new_id().encode()).hexdigest()
+
+
+class Sample:
+    """Makes documents of one dealership."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.dealership_id = new_id()
+        self.user_id = new_id()
+        self.session_id = new_id()
+
+    def _new(self, model: Any, defaults: dict[str, Any], fields: dict[str, Any]) -> Any:
+        return model.new(self.dealership_id, self.clock(), **(defaults | fields))
+
+    def dealership(self, **fields: Any) -> Dealership:
+        made: Dealership = self._new(
+            Dealership, {"id": self.dealership_id, "name": "North Motors"}, fields
+        )
+        return made
+
+    def team(self, **fields: Any) -> Team:
+        made: Team = self._new(Team, {"name": f"Team {new_id()}"}, fields)
+        return made
+
+    def user(self, **fields: Any) -> User:
+        defaults = {"email": f"{new_id()}@example.com", "role": "salesperson", "status": "active"}
+        made: User = self._new(User, defaults, fields)
+        return made
+
+    def session(self, **fields: Any) -> TrainingSession:
+        defaults = {
+            "user_id": self.user_id,
+            "session_type": "pitch",
+            "node": "n1",
+            "start_time": self.clock(),
+        }
+        made: TrainingSession = self._new(TrainingSession, defaults, fields)
+        return made
+
+    def event(self, seq: int, **fields: Any) -> Event:
+        defaults = {
+            "session_id": self.session_id,
+            "seq": seq,
+            "type": "speech.start",
+            "t": 20 * seq,
+            "payload": "sealed",
+        }
+        made: Event = self._new(Event, defaults, fields)
+        return made
+
+    def consent(self, **fields: Any) -> Consent:
+        defaults = {
+            "session_id": self.session_id,
+            "user_id": self.user_id,
+            "coaching": True,
+            "recording": True,
+            "text_version": "2026-11",
+            "given_at": self.clock(),
+        }
+        made: Consent = self._new(Consent, defaults, fields)
+        return made
+
+    def token(self, **fields: Any) -> RefreshToken:
+        defaults = {
+            "user_id": self.user_id,
+            "family": new_id(),
+            "digest": digest(),
+            "issued_at": self.clock(),
+            "expires_at": self.clock() + timedelta(days=14),
+        }
+        made: RefreshToken = self._new(RefreshToken, defaults, fields)
+        return made
+
+    def link(self, **fields: Any) -> Link:
+        defaults = {
+            "purpose": "invite",
+            "digest": digest(),
+            "user_id": self.user_id,
+            "expires_at": self.clock() + timedelta(days=3),
+        }
+        made: Link = self._new(Link, defaults, fields)
+        return made
+
+    def notification(self, **fields: Any) -> Notification:
+        defaults = {"user_id": self.user_id, "kind": "call.completed", "parameters": {"score": 71}}
+        made: Notification = self._new(Notification, defaults, fields)
+        return made
+
+    def entry(self, node: str, seq: int, **fields: Any) -> AuditEntry:
+        defaults = {
+            "node": node,
+            "seq": seq,
+            "at": self.clock(),
+            "actor_id": self.user_id,
+            "action": "user.update",
+            "target_type": "user",
+            "target_id": self.user_id,
+            "outcome": "allowed",
+            "hmac": digest(),
+        }
+        made: AuditEntry = self._new(AuditEntry, defaults, fields)
+        return made

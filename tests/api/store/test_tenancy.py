@@ -1,0 +1,279 @@
+"""Nobody reads across dealerships: every method of every repository, asked by another one."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from api.ids import new_id
+from api.store.base import Duplicate, Missing, Stale
+from api.store.documents import IdempotencyKey
+from api.store.repositories.scoped import Page, Scoped
+from api.store.repositories.sessions import SessionFilter
+from api.store.store import Store
+from tests.api.store.people import Clock, Sample
+
+BEFORE_THE_TENANT_IS_KNOWN = {
+    "users.by_email",
+    "tokens.by_digest",
+    "links.by_digest",
+    "dealerships.add",
+}
+OF_THE_NODE = {
+    "dealerships.every",
+    "users.every",
+    "sessions.every",
+    "sessions.unfinished",
+    "audit.chain",
+    "audit.last",
+}
+NOTHING: tuple[object, ...] = (None, False, 0, [], Page([], 0))
+
+
+@dataclass
+class Everything:
+    """One document of each kind, as stored, of one dealership."""
+
+    sample: Sample
+    node: str = field(default_factory=new_id)
+
+    async def insert(self, store: Store) -> None:
+        made = self.sample
+        self.dealership = made.dealership()
+        self.user = made.user(
+            team_ids=[new_id()],
+            totp={"secret": "x", "recovery_hashes": ["h"]},
+            failed_sign_ins=2,
+        )
+        self.team = made.team(manager_ids=[self.user.id])
+        self.session = made.session(
+            user_id=self.user.id, status="completed", data_key="k", feedback_counts={"rust": 1}
+        )
+        self.session_id = self.session.id
+        self.event = made.event(1, session_id=self.session.id)
+        self.consent = made.consent(session_id=self.session.id, user_id=self.user.id)
+        self.token = made.token(user_id=self.user.id)
+        self.link = made.link(user_id=self.user.id)
+        self.notification = made.notification(user_id=self.user.id)
+        self.entry = made.entry(self.node, 1)
+        mine = made.dealership_id
+        await store.dealerships.add(self.dealership)
+        await store.users.add(mine, self.user)
+        await store.teams.add(mine, self.team)
+        await store.sessions.add(mine, self.session)
+        await store.events.append(mine, self.session.id, [self.event])
+        await store.consents.add(mine, self.consent)
+        await store.tokens.add(mine, self.token)
+        await store.links.add(mine, self.link)
+        await store.notifications.add(mine, self.notification)
+        await store.audit.append(mine, self.entry)
+        soon = made.clock() + timedelta(hours=1)
+        self.claim, _ = await store.idempotency.claim(mine, self.user.id, "k", "0" * 64, soon)
+
+    async def stored(self, store: Store) -> list[object]:
+        """All of it as it is now."""
+        mine, session, user = self.sample.dealership_id, self.session.id, self.user.id
+        return [
+            await store.dealerships.get(mine),
+            await store.users.get(mine, user),
+            await store.teams.get(mine, self.team.id),
+            await store.sessions.get(mine, session),
+            await store.events.after(mine, session),
+            await store.consents.get(mine, session, user),
+            await store.tokens.by_digest(self.token.digest),
+            await store.links.by_digest(self.link.digest),
+            await store.notifications.page(mine, user),
+            await store.audit.page(mine),
+            await store.idempotency.claim(mine, user, "k", "0" * 64, self.claim.expires_at),
+        ]
+
+
+Call = Callable[[Everything, Clock], tuple[Any, ...]]
+LATER = timedelta(days=1000)
+
+QUESTIONS: dict[str, Call] = {
+    "dealerships.get": lambda all_, now: (),
+    "dealerships.save": lambda all_, now: (all_.dealership.changed(now(), name="x"),),
+    "teams.add": lambda all_, now: (all_.sample.team(),),
+    "teams.get": lambda all_, now: (all_.team.id,),
+    "teams.page": lambda all_, now: (),
+    "teams.managed_by": lambda all_, now: (all_.user.id,),
+    "teams.save": lambda all_, now: (all_.team.changed(now(), name="x"),),
+    "teams.remove": lambda all_, now: (all_.team.id,),
+    "users.add": lambda all_, now: (all_.sample.user(),),
+    "users.get": lambda all_, now: (all_.user.id,),
+    "users.page": lambda all_, now: (),
+    "users.in_team": lambda all_, now: (all_.user.team_ids[0],),
+    "users.count_active": lambda all_, now: ("salesperson",),
+    "users.save": lambda all_, now: (all_.user.changed(now(), role="admin"),),
+    "users.remove": lambda all_, now: (all_.user.id,),
+    "users.record_failed_sign_in": lambda all_, now: (
+        all_.user.id,
+        {"lock_at": 1, "lock_for": LATER},
+    ),
+    "users.forget_failed_sign_ins": lambda all_, now: (all_.user.id,),
+    "users.end_sessions": lambda all_, now: (all_.user.id,),
+    "users.use_totp_step": lambda all_, now: (all_.user.id, 9),
+    "users.use_recovery_hash": lambda all_, now: (all_.user.id, "h"),
+    "sessions.add": lambda all_, now: (all_.sample.session(),),
+    "sessions.get": lambda all_, now: (all_.session.id,),
+    "sessions.save": lambda all_, now: (all_.session.changed(now(), node="x"),),
+    "sessions.page": lambda all_, now: (SessionFilter(user_ids=[all_.user.id]),),
+    "sessions.trend": lambda all_, now: (all_.user.id,),
+    "sessions.created_before": lambda all_, now: (now() + LATER,),
+    "sessions.erase": lambda all_, now: (all_.session.id,),
+    "sessions.remove": lambda all_, now: (all_.session.id,),
+    "events.append": lambda all_, now: (
+        all_.session.id,
+        [all_.sample.event(2, session_id=all_.session.id)],
+    ),
+    "events.after": lambda all_, now: (all_.session.id,),
+    "events.last_seq": lambda all_, now: (all_.session.id,),
+    "events.count": lambda all_, now: (all_.session.id,),
+    "events.remove_of": lambda all_, now: (all_.session.id,),
+    "consents.add": lambda all_, now: (all_.sample.consent(),),
+    "consents.get": lambda all_, now: (all_.session.id, all_.user.id),
+    "consents.save": lambda all_, now: (all_.consent.changed(now(), recording=False),),
+    "consents.of_session": lambda all_, now: (all_.session.id,),
+    "consents.of_user": lambda all_, now: (all_.user.id,),
+    "consents.withdraw": lambda all_, now: (all_.session.id, all_.user.id),
+    "consents.remove_of": lambda all_, now: (all_.session.id,),
+    "tokens.add": lambda all_, now: (all_.sample.token(),),
+    "tokens.rotate": lambda all_, now: (
+        all_.token,
+        all_.sample.token(user_id=all_.user.id, family=all_.token.family),
+    ),
+    "tokens.live_of_user": lambda all_, now: (all_.user.id,),
+    "tokens.revoke_family": lambda all_, now: (all_.token.family,),
+    "tokens.revoke_of_user": lambda all_, now: (all_.user.id,),
+    "tokens.forget_expired": lambda all_, now: (now() + LATER,),
+    "tokens.remove_of_user": lambda all_, now: (all_.user.id,),
+    "links.add": lambda all_, now: (all_.sample.link(),),
+    "links.use": lambda all_, now: (all_.link.id,),
+    "links.cancel": lambda all_, now: (all_.user.id, "invite"),
+    "links.forget_expired": lambda all_, now: (now() + LATER,),
+    "links.remove_of_user": lambda all_, now: (all_.user.id,),
+    "notifications.add": lambda all_, now: (all_.sample.notification(),),
+    "notifications.page": lambda all_, now: (all_.user.id,),
+    "notifications.count_unread": lambda all_, now: (all_.user.id,),
+    "notifications.mark_read": lambda all_, now: (all_.user.id, all_.notification.id),
+    "notifications.mark_all_read": lambda all_, now: (all_.user.id,),
+    "notifications.forget_before": lambda all_, now: (now() + LATER,),
+    "notifications.remove_of_user": lambda all_, now: (all_.user.id,),
+    "audit.append": lambda all_, now: (all_.sample.entry(all_.node, 2),),
+    "audit.page": lambda all_, now: (),
+    "idempotency.complete": lambda all_, now: (all_.claim, 201, "sealed"),
+    "idempotency.release": lambda all_, now: (all_.claim,),
+    "idempotency.forget_expired": lambda all_, now: (now() + LATER,),
+}
+"""What belongs to the first argument's dealership; a mapping at the end is keywords."""
+
+MAKES_ITS_OWN = {"idempotency.claim"}
+
+
+def methods(store: Store) -> set[str]:
+    return {
+        f"{name}.{method}"
+        for name, repository in vars(store).items()
+        if isinstance(repository, Scoped)
+        for method, _ in inspect.getmembers(repository, inspect.iscoroutinefunction)
+        if not method.startswith("_")
+    }
+
+
+async def test_every_method_of_every_repository_is_asked_here(store: Store) -> None:
+    known = BEFORE_THE_TENANT_IS_KNOWN | OF_THE_NODE | MAKES_ITS_OWN
+    assert known.isdisjoint(QUESTIONS)
+    assert methods(store) == known | QUESTIONS.keys()
+
+
+async def test_every_method_that_is_asked_here_takes_the_dealership_first(store: Store) -> None:
+    for name in QUESTIONS.keys() | MAKES_ITS_OWN:
+        repository, method = name.split(".")
+        signature = inspect.signature(getattr(getattr(store, repository), method))
+        assert next(iter(signature.parameters)) == "dealership_id", name
+
+
+async def asked(store: Store, name: str, dealership_id: str, arguments: tuple[Any, ...]) -> Any:
+    repository, method = name.split(".")
+    keywords = {}
+    if arguments and isinstance(arguments[-1], dict):
+        *arguments_, keywords = arguments
+        arguments = tuple(arguments_)
+    return await getattr(getattr(store, repository), method)(dealership_id, *arguments, **keywords)
+
+
+async def test_another_dealership_finds_nothing_and_changes_nothing(
+    store: Store, clock: Clock
+) -> None:
+    theirs, others = Everything(Sample(clock)), Everything(Sample(clock))
+    await theirs.insert(store)
+    before = await theirs.stored(store)
+    for name, question in QUESTIONS.items():
+        try:
+            found = await asked(store, name, new_id(), question(theirs, clock))
+        except Missing:
+            pass
+        else:
+            assert found in NOTHING, name
+        assert await theirs.stored(store) == before, name
+    await others.insert(store)
+    for name, question in QUESTIONS.items():
+        try:
+            found = await asked(store, name, others.sample.dealership_id, question(theirs, clock))
+        except Missing:
+            found = None
+        assert theirs.sample.dealership_id not in repr(found), name
+        assert await theirs.stored(store) == before, name
+
+
+async def test_a_document_forged_into_ones_own_dealership_takes_no_ones_place(
+    store: Store, clock: Clock
+) -> None:
+    theirs, mine = Everything(Sample(clock)), new_id()
+    await theirs.insert(store)
+    before = await theirs.stored(store)
+    forged = {
+        store.users.save: theirs.user,
+        store.teams.save: theirs.team,
+        store.sessions.save: theirs.session,
+        store.consents.save: theirs.consent,
+        store.dealerships.save: theirs.dealership,
+    }
+    for save, document in forged.items():
+        with pytest.raises(Stale):
+            await save(mine, document.changed(clock(), dealership_id=mine))  # type: ignore[operator]
+    for add, document in {store.users.add: theirs.user, store.sessions.add: theirs.session}.items():
+        with pytest.raises(Duplicate):
+            await add(mine, document.model_copy(update={"dealership_id": mine}))  # type: ignore[operator]
+    assert await theirs.stored(store) == before
+
+
+async def test_the_same_questions_find_it_for_whom_it_belongs_to(
+    store: Store, clock: Clock
+) -> None:
+    """The test above would pass as well if nothing were ever found."""
+    quiet = {"users.forget_failed_sign_ins", "idempotency.complete", "idempotency.release"}
+    for name, question in QUESTIONS.items():
+        mine = Everything(Sample(clock))
+        await mine.insert(store)
+        before = await mine.stored(store)
+        found = await asked(store, name, mine.sample.dealership_id, question(mine, clock))
+        changed = await mine.stored(store) != before
+        added = name.endswith(".add")
+        assert changed or added or (name not in quiet and found not in NOTHING), name
+
+
+async def test_a_key_of_another_dealership_is_free_in_ones_own(store: Store, clock: Clock) -> None:
+    theirs = Everything(Sample(clock))
+    await theirs.insert(store)
+    soon = clock() + timedelta(hours=1)
+    claimed, is_mine = await store.idempotency.claim(new_id(), theirs.user.id, "k", "f" * 64, soon)
+    assert is_mine
+    assert isinstance(claimed, IdempotencyKey)
+    assert claimed.id != theirs.claim.id
