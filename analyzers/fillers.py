@@ -105,11 +105,11 @@ class Lexicon:
 
 @cache
 def lexicon(language: str = "en") -> Lexicon:
-    """The packaged word list `words/<language>.toml`.
-
-    Raises `FileNotFoundError` when there is none for `language`.
-    """
+    """The packaged word list `words/<language>.toml`; one that finds nothing where there is none
+    for `language`."""
     words = resources.files("analyzers") / "words" / f"{language}.toml"
+    if not words.is_file():
+        return Lexicon(())
     return Lexicon.parse(words.read_text(encoding="utf-8"))
 
 

@@ -78,11 +78,11 @@ class Interrogatives:
 
 @cache
 def interrogatives(language: str = "en") -> Interrogatives:
-    """The packaged list `words/questions/<language>.toml`.
-
-    Raises `FileNotFoundError` when there is none for `language`.
-    """
+    """The packaged list `words/questions/<language>.toml`; where there is none for `language`,
+    one that knows questions by their marks alone."""
     words = resources.files("analyzers") / "words" / "questions" / f"{language}.toml"
+    if not words.is_file():
+        return Interrogatives((), ())
     return Interrogatives.parse(words.read_text(encoding="utf-8"))
 
 

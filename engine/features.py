@@ -92,15 +92,15 @@ class Features:
 class TrackAnalyzers:
     """Every streaming analyzer of one track. Fillers are those written and those only heard.
 
-    `baseline` is the person's microphone check, if there was one; `words` the list of fillers and
-    hedges, English by default; `language` that of the call, in which questions are found.
+    `baseline` is the person's microphone check, if there was one; `language` that of the call, in
+    which questions, fillers and hedges are found, these by `words` instead where given.
     """
 
     def __init__(
         self, baseline: Baseline | None, words: Lexicon | None = None, *, language: str = "en"
     ) -> None:
         self.baseline = baseline
-        self._lexicon = lexicon() if words is None else words
+        self._lexicon = lexicon(language) if words is None else words
         self._interrogatives = interrogatives(language)
         self._level = Level()
         self._loudness = Loudness()

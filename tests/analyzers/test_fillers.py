@@ -147,9 +147,22 @@ def test_a_broken_word_list_is_refused_by_name_of_the_fault(toml, message):
         Lexicon.parse(toml)
 
 
-def test_a_language_without_a_list_says_so():
-    with pytest.raises(FileNotFoundError):
-        lexicon("xx")
+def test_in_a_language_without_a_list_nothing_is_found():
+    assert lexicon("xx").find(words("Um, you know, basically this.")) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Eh, el coche es, digamos, rápido.", [("filler", "eh"), ("filler", "digamos")]),
+        ("Bueno, o sea, me gusta.", [("filler", "bueno"), ("filler", "o sea")]),
+        ("Es un buen coche, y este es bueno.", []),
+        ("Quizás mañana, creo que sí.", [("hedge", "quizás"), ("hedge", "creo que")]),
+        ("Entonces firmamos aquí.", []),
+    ],
+)
+def test_fillers_and_hedges_of_spanish(text, expected):
+    assert [(hit.kind, hit.text) for hit in lexicon("es").find(words(text))] == expected
 
 
 def test_density_needs_ten_words():
