@@ -2,7 +2,7 @@
 
 import { checkMicrophone } from "./api.js";
 import { announce } from "./announce.js";
-import { all, forDevice, keep } from "./baseline.js";
+import { all, forDevice, isAnyKnown, keep } from "./baseline.js";
 import { byId, element, icon } from "./element.js";
 import { listMicrophones } from "./microphone.js";
 import { day } from "./moment.js";
@@ -35,7 +35,7 @@ export class Check {
 
   /** Whether a kept check fits and no question is needed: then the microphone is open already. */
   async isKnown() {
-    if (!all().length) return false;
+    if (!isAnyKnown()) return false;
     if (!this.#microphone.isOpen && !(await this.#microphone.isAllowed())) return false;
     try {
       if (!this.#microphone.isOpen) await this.#microphone.open();

@@ -1,7 +1,7 @@
 // The practice page: which step is shown, and what leads from one to the next.
 
 import { createSession, events, giveConsent, session as fetchSession, sessions as fetchSessions } from "./api.js";
-import { forDevice } from "./baseline.js";
+import { forDevice, keepCall } from "./baseline.js";
 import { Check } from "./check.js";
 import { begin, offer } from "./choice.js";
 import { Consent, textVersion } from "./consent.js";
@@ -28,8 +28,11 @@ class Practice {
   #session = null;
   #last = null;
   #turn = 0;
+  // The device whose level this call tells: none where it was changed, or where the level moves by itself.
+  #levelOf = null;
 
   constructor() {
+    this.#microphone.addEventListener("changed", () => { this.#levelOf = null; });
     addEventListener("hashchange", () => void this.route());
     byId("ready-form").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -82,10 +85,11 @@ class Practice {
   #ready() {
     const { label, levelIsTrue } = this.#microphone;
     const baseline = forDevice(label);
-    byId("ready-microphone").textContent = baseline
+    byId("ready-microphone").textContent = baseline && !baseline.calls
       ? text("page.ready.checked", { microphone: label, day: day(baseline.date), level: baseline.speechLevelDbfs })
       : text("page.ready.unchecked", { microphone: label });
-    write(byId("ready-volume"), `page.ready.volume_${!levelIsTrue ? "gain" : baseline ? "on" : "unknown"}`);
+    const compared = baseline?.calls ? "calls" : baseline ? "on" : "unknown";
+    write(byId("ready-volume"), `page.ready.volume_${levelIsTrue ? compared : "gain"}`);
     write(byId("ready-recording"), this.#recording ? "page.ready.kept" : "page.ready.not_kept");
     // Where the page is not English, it may not be plain which language the node expects to hear.
     byId("ready-speech").hidden = language() === "en";
@@ -106,6 +110,7 @@ class Practice {
       this.#session = await createSession({
         sessionType, ...(baseline && { baseline }), device: { label, settings }, language: spokenLanguage(),
       });
+      this.#levelOf = levelIsTrue ? label : null;
       await giveConsent(this.#session.id, this.#recording, textVersion());
       this.#show("live");
       await this.#live.start(this.#session);
@@ -119,6 +124,7 @@ class Practice {
 
   async #finished(record, problem) {
     const { id } = this.#session;
+    if (this.#levelOf !== null && record.metrics) keepCall(this.#levelOf, record.metrics.quantities);
     const known = await fetchSession(id).catch(() => ({ ...this.#session, recordingConsent: this.#recording, status: record.state }));
     this.#last = { id, session: known, record };
     history.pushState(null, "", `#/sessions/${id}`);
