@@ -82,7 +82,7 @@ def interrogatives(language: str = "en") -> Interrogatives:
     one that knows questions by their marks alone."""
     words = resources.files("analyzers") / "words" / "questions" / f"{language}.toml"
     if not words.is_file():
-        return Interrogatives((), ())
+        return Interrogatives(frozenset(), frozenset())
     return Interrogatives.parse(words.read_text(encoding="utf-8"))
 
 

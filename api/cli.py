@@ -6,7 +6,18 @@ from importlib import import_module
 
 import click
 
-COMMANDS = ("demo", "models", "reanalyse", "replay", "serve", "store")
+COMMANDS = (
+    "audit",
+    "backup",
+    "demo",
+    "keys",
+    "models",
+    "reanalyse",
+    "replay",
+    "restore",
+    "serve",
+    "store",
+)
 
 
 class Lazy(click.Group):

@@ -125,6 +125,14 @@ def load_or_create(path: Path, now: datetime) -> tuple[Secrets, bool]:
     return made, True
 
 
+def write_new(path: Path, kept: Secrets) -> None:
+    """Write `kept` to `path`, where nothing may be. Raises `BadSecrets`."""
+    try:
+        _write_new(path, kept.to_toml())
+    except FileExistsError as error:
+        raise BadSecrets(f"{path} is there already.") from error
+
+
 def rotate(path: Path, what: Literal["signing", "master"], now: datetime) -> Secrets:
     """Give `path` a new current key. A running node knows it after it reads the file again."""
     with _sole_writer(path):

@@ -53,3 +53,14 @@ class AuditLog(Scoped[AuditEntry, AuditEntry]):
         """Of the node that goes on writing: the end of its chain, of whichever dealership."""
         last = await self._collection.page(Query([equal("node", node)], ["-seq"], limit=1))
         return last[0] if last else None
+
+    async def nodes(self, after: str = "", limit: int = MAX_MANY) -> list[str]:
+        """Of whoever verifies: the names of nodes that have a chain, by name."""
+        names: list[str] = []
+        while len(names) < limit:
+            where = [above("node", names[-1] if names else after)]
+            found = await self._collection.page(Query(where, ["node"], limit=1))
+            if not found:
+                break
+            names.append(found[0].node)
+        return names

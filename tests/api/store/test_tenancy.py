@@ -31,6 +31,7 @@ OF_THE_NODE = {
     "sessions.unfinished",
     "audit.chain",
     "audit.last",
+    "audit.nodes",
 }
 NOTHING: tuple[object, ...] = (None, False, 0, [], Page([], 0))
 

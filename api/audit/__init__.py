@@ -1,0 +1,1 @@
+"""Who did what: a chain of entries for each node, which can only grow."""

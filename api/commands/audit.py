@@ -1,0 +1,120 @@
+"""`forecourt audit`: whether anybody tampered with the audit log."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import click
+
+from api.audit import chain
+from api.audit.tail import BadTail, Tail, path_of, read
+from api.auth import keys
+from api.settings import default_data_dir
+from api.store import FORMS, open_database
+from api.store.base import StoreError
+from api.store.store import Store
+
+BROKEN = 1
+TROUBLE = 2
+FOLDER = "audit"
+
+
+class Trouble(click.ClickException):
+    """Nothing could be verified."""
+
+    exit_code = TROUBLE
+
+
+@click.group()
+def audit() -> None:
+    """The audit log."""
+
+
+@audit.command()
+@click.option(
+    "--store",
+    "url",
+    envvar="FORECOURT_STORE",
+    help=f"The store's address, {FORMS}. FORECOURT_STORE says the same.",
+)
+@click.option(
+    "--data",
+    envvar="FORECOURT_DATA",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The node's folder, with secrets.toml and, if --store names no other, the store.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
+def verify(url: str | None, data: Path | None, as_json: bool) -> None:
+    """Read every node's chain from its start and name the first link that does not hold.
+
+    That a chain was cut off at its end is known only of nodes whose folder this is. Exit code: 0
+    whole, 1 broken, 2 nothing could be verified.
+    """
+    folder = (data or default_data_dir()).absolute()
+    try:
+        secrets = keys.load(folder / keys.FILE_NAME)
+        found = asyncio.run(
+            _verify(url or f"sqlite:///{folder / 'store.db'}", secrets, folder / FOLDER)
+        )
+    except (StoreError, keys.BadSecrets, BadTail) as error:
+        raise Trouble(str(error)) from error
+    if as_json:
+        click.echo(json.dumps({"nodes": [_body(one) for one in found]}))
+    else:
+        for one in found:
+            click.echo(_told(one), err=one.broken is not None)
+        if not found:
+            click.echo("the audit log is empty")
+    if any(one.broken for one in found):
+        raise click.exceptions.Exit(BROKEN)
+
+
+async def _verify(url: str, secrets: keys.Secrets, folder: Path) -> list[chain.Chain]:
+    database = open_database(url)
+    try:
+        if await database.schema() == 0:
+            raise StoreError(f"{database.location} holds no store.")
+        await database.open()
+        entries = Store(database).audit
+        tails = _tails(folder)
+        names = set(tails)
+        after = ""
+        while some := await entries.nodes(after):
+            names.update(some)
+            after = some[-1]
+        return [
+            await chain.verify(entries, secrets.audit_key, node, tails.get(node))
+            for node in sorted(names)
+        ]
+    finally:
+        await database.close()
+
+
+def _tails(folder: Path) -> dict[str, Tail]:
+    names = [path.stem for path in sorted(folder.glob("*.jsonl"))] if folder.is_dir() else []
+    return {name: read(path_of(folder, name)) for name in names}
+
+
+def _body(found: chain.Chain) -> dict[str, object]:
+    broken = found.broken
+    return {
+        "node": found.node,
+        "entries": found.entries,
+        "last": found.last,
+        "waiting": found.waiting,
+        "endKnown": found.is_end_known,
+        "broken": broken and {"seq": broken.seq, "breach": broken.breach, "detail": broken.detail},
+    }
+
+
+def _told(found: chain.Chain) -> str:
+    if found.broken is not None:
+        return f"{found.node}: broken ({found.broken.breach}). {found.broken.detail}"
+    parts = [f"{found.node}: {found.entries} entries, whole; the last is {found.last}"]
+    if found.waiting:
+        parts.append(f"{found.waiting} more wait in the node's folder for the store")
+    if not found.is_end_known:
+        parts.append("whether its end was cut off cannot be told from this folder")
+    return "; ".join(parts)
