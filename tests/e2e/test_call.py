@@ -17,6 +17,8 @@ from tests.e2e.practice import PracticePage
 from tests.e2e.speech import TEXT
 
 PAUSE_MS = 3_000
+ENOUGH_WORDS = 40
+"""For a summary."""
 DECODED_MS = """async () => {
   const url = document.getElementById('audio').src;
   const bytes = await (await fetch(url)).arrayBuffer();
@@ -100,9 +102,11 @@ def seen(node: Node, browser: Browser) -> Iterator[Seen]:
     practice.button("Go on").click()
     practice.expect_connected()
     expect(practice.id("speaking-text")).to_have_text("Speaking")
-    for _ in range(12):
+    for turn in range(60):
         page.wait_for_timeout(500)
         seen.watch()
+        if turn >= 12 and len(practice.words()) >= ENOUGH_WORDS + 10:
+            break
 
     seen.sent = page.evaluate("spied.sent")
     practice.end()

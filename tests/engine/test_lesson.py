@@ -12,7 +12,7 @@ from engine import playbook
 from engine.asr.window import Hypothesis, SpokenWord, Window
 from engine.events import Playbook as PlaybookEvent
 from engine.objections import Judge, Scores
-from engine.session import Session
+from engine.session import Session, SessionConfig
 from tests.analyzers.recordings import Pcm as Samples
 from tests.engine.test_replay import Take, same
 from tests.engine.test_replay import path as path
@@ -49,7 +49,9 @@ def says(window: Window) -> Hypothesis:
 
 def held(path: Path, reading: Samples, judge: Judge | None) -> Session:
     """A call of 6 s in which `SAID` is recognized, and a silence of 2 s."""
-    take = Take(path, Delayed(says), more={"playbook": CAR_SALES, "judge": judge})
+    config = SessionConfig("pitch", None, False)
+    more = {"playbook": CAR_SALES, "judge": judge}
+    take = Take(path, Delayed(says), config=config, more=more)
     take.session.enter("active")
     take.play(reading[: 6 * 16_000])
     take.play(silence(1.0))
