@@ -13,7 +13,7 @@ from api.audit.tail import BadTail, Tail, path_of, read
 from api.auth import keys
 from api.settings import default_data_dir
 from api.store import FORMS, open_database
-from api.store.base import StoreError
+from api.store.base import StoreError, Unreadable
 from api.store.store import Store
 
 BROKEN = 1
@@ -80,14 +80,21 @@ async def _verify(url: str, secrets: keys.Secrets, folder: Path) -> list[chain.C
         entries = Store(database).audit
         tails = _tails(folder)
         names = set(tails)
-        after = ""
-        while some := await entries.nodes(after):
-            names.update(some)
-            after = some[-1]
-        return [
+        after, unreadable = "", None
+        try:
+            while some := await entries.nodes(after):
+                names.update(some)
+                after = some[-1]
+        except Unreadable as error:
+            # Whose it is cannot be told: the chains that are known may show it.
+            unreadable = error
+        found = [
             await chain.verify(entries, secrets.audit_key, node, tails.get(node))
             for node in sorted(names)
         ]
+        if unreadable is not None and not any(one.broken for one in found):
+            raise unreadable
+        return found
     finally:
         await database.close()
 

@@ -20,6 +20,8 @@ from engine.frames import Source
 from signaling import opus, stack
 from signaling.publisher import FRAME, RATE
 
+pytestmark = pytest.mark.slow
+
 PACKETS = LEAD + 100 + TAIL
 SENT = Sent(np.arange(PACKETS) * 0.02, 0.1)
 

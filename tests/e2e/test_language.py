@@ -17,6 +17,8 @@ from tests.e2e.node import Node
 from tests.e2e.practice import PracticePage
 from tests.e2e.test_accessibility import Walk
 
+pytestmark = pytest.mark.slow
+
 STEPS = ["consent", "consent-missing", "check", "verdict", "ready", "live", "summary", "sessions"]
 LISTEN = "listen"
 TOUCH_TARGET_PX = 44

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.e2e import chromium
 from tests.e2e.practice import CHECKED_DEVICE, PracticePage
 from tests.node import Node
+
+pytestmark = pytest.mark.slow
 
 LEVELS = "localStorage['forecourt.levels']"
 

@@ -20,6 +20,8 @@ from tests.e2e.node import Node
 from tests.e2e.practice import PracticePage
 from tests.e2e.test_accessibility import DESKTOP, PHONE, Walk, press_until
 
+pytestmark = pytest.mark.slow
+
 SALES_CALL = Path(benchmarks.__file__).parent / "scenarios" / "smooth.opus"
 """Its opening: "Good morning [...] My name is Laura [...] Tell me what you drive [...]"."""
 

@@ -17,6 +17,8 @@ from engine.asr.mel import LogMel, scaled
 from engine.asr.vocabulary import Vocabulary
 from engine.frames import SAMPLE_RATE, Pcm
 
+pytestmark = pytest.mark.slow
+
 BEFORE = "So, um, I was, uh, thinking that we could, uh, look at this one."
 
 

@@ -26,6 +26,8 @@ from tests.signaling.listening import ListeningClient
 from tests.signaling.packets import kept, voice
 from tests.signaling.stage import PACKETS, TOKEN, Stage
 
+pytestmark = pytest.mark.slow
+
 PACKET_RTP = 960
 VOICE = PACKETS[0].payload
 DTX = VOICE[:1]

@@ -371,7 +371,7 @@ async def test_the_audit_log_is_a_chain_that_only_grows(
     assert page.items == [entries[2]]
     assert (await store.audit.page(sample.dealership_id, outcome="refused")).total == 0
     names = {name for name in dir(store.audit) if not name.startswith("_")}
-    assert names == {"append", "page", "chain", "last"}
+    assert names == {"append", "page", "chain", "last", "nodes"}
 
 
 async def test_a_create_is_claimed_once_and_answered_again(
