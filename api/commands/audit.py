@@ -11,8 +11,8 @@ import click
 from api.audit import chain
 from api.audit.tail import BadTail, Tail, path_of, read
 from api.auth import keys
-from api.settings import default_data_dir
-from api.store import FORMS, open_database
+from api.commands import place
+from api.store import open_database
 from api.store.base import StoreError, Unreadable
 from api.store.store import Store
 
@@ -33,18 +33,7 @@ def audit() -> None:
 
 
 @audit.command()
-@click.option(
-    "--store",
-    "url",
-    envvar="FORECOURT_STORE",
-    help=f"The store's address, {FORMS}. FORECOURT_STORE says the same.",
-)
-@click.option(
-    "--data",
-    envvar="FORECOURT_DATA",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="The node's folder, with secrets.toml and, if --store names no other, the store.",
-)
+@place.options("The node's folder, with secrets.toml and, if --store names no other, the store.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
 def verify(url: str | None, data: Path | None, as_json: bool) -> None:
     """Read every node's chain from its start and name the first link that does not hold.
@@ -52,12 +41,10 @@ def verify(url: str | None, data: Path | None, as_json: bool) -> None:
     That a chain was cut off at its end is known only of nodes whose folder this is. Exit code: 0
     whole, 1 broken, 2 nothing could be verified.
     """
-    folder = (data or default_data_dir()).absolute()
+    folder = place.folder_of(data)
     try:
         secrets = keys.load(folder / keys.FILE_NAME)
-        found = asyncio.run(
-            _verify(url or f"sqlite:///{folder / 'store.db'}", secrets, folder / FOLDER)
-        )
+        found = asyncio.run(_verify(place.store_of(url, data), secrets, folder / FOLDER))
     except (StoreError, keys.BadSecrets, BadTail) as error:
         raise Trouble(str(error)) from error
     if as_json:

@@ -12,8 +12,8 @@ from typing import Literal, TypeVar
 import click
 
 from api.auth import keys as secrets
-from api.settings import default_data_dir
-from api.store import FORMS, open_database
+from api.commands import place
+from api.store import open_database
 from api.store.base import StoreError
 from api.store.crypto import MasterKeys
 from api.store.rewrapping import rewrap as wrap_anew
@@ -30,23 +30,12 @@ class _Where:
 
 
 @click.group()
-@click.option(
-    "--store",
-    "url",
-    envvar="FORECOURT_STORE",
-    help=f"The store's address, {FORMS}. FORECOURT_STORE says the same.",
-)
-@click.option(
-    "--data",
-    envvar="FORECOURT_DATA",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="The node's folder, with secrets.toml and, if --store names no other, the store.",
-)
+@place.options("The node's folder, with secrets.toml and, if --store names no other, the store.")
 @click.pass_context
 def keys(context: click.Context, url: str | None, data: Path | None) -> None:
     """Rotate the keys in secrets.toml. A node reads them when it starts."""
-    folder = (data or default_data_dir()).absolute()
-    store = url or f"sqlite:///{folder / 'store.db'}"
+    folder = place.folder_of(data)
+    store = place.store_of(url, data)
     context.obj = _Where(folder / secrets.FILE_NAME, store)
 
 

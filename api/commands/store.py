@@ -11,8 +11,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from api.settings import default_data_dir
-from api.store import FORMS, exports, open_database
+from api.commands import place
+from api.store import exports, open_database
 from api.store.base import Database, Report, StoreError
 
 T = TypeVar("T")
@@ -20,22 +20,11 @@ Question = Callable[[Database], Awaitable[T]]
 
 
 @click.group()
-@click.option(
-    "--store",
-    "url",
-    envvar="FORECOURT_STORE",
-    help=f"The store's address, {FORMS}. FORECOURT_STORE says the same.",
-)
-@click.option(
-    "--data",
-    envvar="FORECOURT_DATA",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="The node's folder, which holds the store if --store names no other.",
-)
+@place.options("The node's folder, which holds the store if --store names no other.")
 @click.pass_context
 def store(context: click.Context, url: str | None, data: Path | None) -> None:
     """Check, migrate, export and import the node's database."""
-    context.obj = url or f"sqlite:///{(data or default_data_dir()).absolute() / 'store.db'}"
+    context.obj = place.store_of(url, data)
 
 
 @store.command()

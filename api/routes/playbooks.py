@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, Field
-from pydantic.alias_generators import to_camel
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from api.endpoint import endpoint
 from api.problems import Problem
 from engine.events import SessionType, Wire
-from engine.playbook import Playbook
-
-SHOWN: dict[str, Any] = {
-    "id": True,
-    "version": True,
-    "title": True,
-    "language": True,
-    "stages": {kind: {"__all__": {"code", "title"}} for kind in ("pitch", "objection", "closing")},
-    "must_say": {"__all__": {"code", "title", "why", "sessions"}},
-    "never_say": {"__all__": {"code", "title", "reason", "instead"}},
-    "objections": {"__all__": {"code", "title", "card"}},
-}
-
-
-def shown(playbook: Playbook) -> dict[str, Any]:
-    """As JSON."""
-    body = playbook.model_dump(mode="json", include=SHOWN)
-    return {to_camel(name): value for name, value in body.items()} | {"digest": playbook.digest}
 
 
 class PlaybookPath(BaseModel):
@@ -96,7 +77,8 @@ async def get_playbook(request: Request, params: PlaybookPath) -> Response:
     if found is None:
         raise Problem(404, "There is no such playbook on this node.")
     headers = {"Cache-Control": "private, max-age=31536000, immutable"}
-    return JSONResponse(shown(found), headers=headers)
+    shown = PlaybookBody.model_validate(found, from_attributes=True)
+    return Response(shown.model_dump_json(by_alias=True), 200, headers, "application/json")
 
 
 endpoints = [get_playbook]
