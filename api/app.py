@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
@@ -13,24 +13,35 @@ from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import Mount, Router
 
-from api import endpoint, openapi, problems
+from api import endpoint, failures, openapi, problems
 from api.calls import Calls
+from api.keep import Keep
 from api.logs import RequestLog
 from api.playbooks import Playbooks
 from api.recognizer import NodeRecognizer
+from api.retention import Retention
 from api.routes import (
+    audit,
+    auth,
     catalogues,
     description,
+    me,
+    media,
     metrics,
     microphone,
+    notifications,
     pages,
     playbooks,
     sessions,
+    teams,
+    users,
     websocket,
     whep,
     whip,
 )
+from api.services import Services
 from api.settings import Settings
+from api.watch import Watch
 from engine import features, silero
 from engine.asr.correction import Corrector
 from signaling import stack
@@ -48,7 +59,14 @@ SECURITY_HEADERS = {
 
 
 ENDPOINTS = [
+    *auth.endpoints,
+    *me.endpoints,
+    *users.endpoints,
+    *teams.endpoints,
+    *notifications.endpoints,
+    *audit.endpoints,
     *sessions.endpoints,
+    *media.endpoints,
     *whip.endpoints,
     *whep.endpoints,
     *microphone.endpoints,
@@ -60,14 +78,18 @@ ENDPOINTS = [
 PREFIX = "/api/v1"
 
 
+Opening = Callable[[], Awaitable[Services]]
+
+
 def create_app(
     settings: Settings,
+    opening: Opening,
     recognizer: NodeRecognizer,
     books: Playbooks,
     corrector: Corrector | None = None,
 ) -> Starlette:
-    """The application; it starts and stops `recognizer` and `books`. `corrector` puts domain words
-    right."""
+    """The application; it opens and closes its services, `recognizer` and `books`. `corrector` puts
+    domain words right."""
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -75,8 +97,12 @@ def create_app(
         stack.use_loopback(settings.ice_loopback)
         writer = Writer()
         writer.start()
-        calls = Calls(settings, recognizer, books, writer, corrector)
+        services = await opening()
+        keep = Keep(services.store, services.blobs, services.vault, services.node)
+        calls = Calls(settings, keep, recognizer, books, writer, corrector)
+        app.state.services, app.state.guard = services, services.guard
         app.state.playbooks = books
+        app.state.metrics_token = settings.metrics_token.get_secret_value()
         document = json.dumps(openapi.document(ENDPOINTS, PREFIX)).encode()
         app.state.description = description.Description(document)
         app.state.recognizer, app.state.writer, app.state.calls = recognizer, writer, calls
@@ -84,14 +110,20 @@ def create_app(
         await calls.start()
         collector = Collector()
         collector.start()
+        watch, retention = Watch(calls, services.sign_ins), Retention(services, calls)
+        watch.start()
+        retention.start()
         try:
             yield
         finally:
+            await retention.stop()
+            await watch.stop()
             await collector.stop()
             await calls.stop()
             await recognizer.stop()
             await books.stop()
             await asyncio.to_thread(writer.stop)
+            await services.close()
 
     api = [*endpoint.routes(ENDPOINTS), *websocket.sockets]
     app = Starlette(
@@ -113,6 +145,7 @@ def create_app(
         exception_handlers={
             problems.Problem: problems.on_problem,
             HTTPException: problems.on_http_exception,
+            **failures.HANDLERS,
         },
         lifespan=lifespan,
     )

@@ -4,36 +4,113 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Self
 
-from api.views import ConsentView, CreateSession, PlaybookView, SessionView, VolumeFeedback
+from api.folders import Folder
+from api.sealed import SealedDisk
+from api.store.crypto import DataKey
+from api.views import (
+    NO_SCORES,
+    ConsentView,
+    CreateSession,
+    PlaybookView,
+    SessionView,
+    VolumeFeedback,
+)
 from engine.asr.correction import Corrector
+from engine.events import Event
 from engine.features import Baseline
-from engine.journal import Journal
+from engine.journal import FileJournal, Journal
 from engine.playbook import Playbook
 from engine.session import SessionConfig
+from signaling.recorder import Recorder
 from signaling.room import Room
+
+
+@dataclass(frozen=True, slots=True)
+class CallOwner:
+    """Whose a call is, and the sign-in it was begun with: where that ends, so does the call."""
+
+    dealership_id: str
+    user_id: str
+    team_id: str | None
+    family: str
+    signed_in_at: datetime
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "dealershipId": self.dealership_id,
+            "userId": self.user_id,
+            "teamId": self.team_id,
+            "family": self.family,
+            "signedInAt": self.signed_in_at.isoformat(),
+        }
+
+    @classmethod
+    def of_json(cls, given: Mapping[str, Any]) -> Self:
+        """Raises `LookupError`, `TypeError` or `ValueError`."""
+        return cls(
+            given["dealershipId"],
+            given["userId"],
+            given["teamId"],
+            given["family"],
+            datetime.fromisoformat(given["signedInAt"]),
+        )
 
 
 @dataclass(slots=True)
 class Call:
-    """Created, then published to by way of its `room`; past calls are told by their journals."""
+    """Created, then published to by way of its `room`; past calls are told by the store.
+
+    `key` seals all that is kept of its words; it is never written down but wrapped.
+    """
 
     id: str
+    owner: CallOwner
+    key: DataKey = field(repr=False)
+    folder: Folder
     created: CreateSession
     created_at: datetime
     volume_feedback: VolumeFeedback
     digest: bytes
     consent: ConsentView | None = None
     journal: Journal | None = None
+    recorder: Recorder | None = None
     room: Room | None = None
     start_time: datetime | None = None
     playbook: Playbook | None = None
     resource: str = ""
     publishing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    feedback_counts: Counter[str] = field(default_factory=Counter)
+    delivered_seq: int = 0
+    """The newest of its events that was in the store when this node took it up."""
+    is_erased: bool = False
+    """Nothing of it may be stored any more."""
+
+    @property
+    def disk(self) -> SealedDisk:
+        """By which its files are written and read."""
+        return SealedDisk(self.key, self.owner.dealership_id, self.id)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has a room."""
+        return self.room is not None
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether anything of it is kept beside its numbers."""
+        return isinstance(self.journal, FileJournal)
+
+    def count(self, event: Event) -> None:
+        """Take notice of an event of its session."""
+        if event.type == "feedback":
+            self.feedback_counts[event.data["code"]] += 1
 
     @property
     def has_begun(self) -> bool:
@@ -52,16 +129,17 @@ class Call:
             versions["domain"] = corrector.version
         return {
             "id": self.id,
+            "owner": self.owner.to_json(),
             "created": self.created.model_dump(mode="json"),
             "createdAt": self.created_at.isoformat(),
             "volumeFeedback": self.volume_feedback.model_dump(),
             "resumeDigest": self.digest.hex(),
             "consent": self.consent.model_dump() if self.consent else None,
             "versions": versions,
-            "playbook": view.model_dump() if (view := self._playbook_view()) else None,
+            "playbook": view.model_dump() if (view := self.playbook_view()) else None,
         }
 
-    def _playbook_view(self) -> PlaybookView | None:
+    def playbook_view(self) -> PlaybookView | None:
         used = self.playbook
         if used is None:
             return None
@@ -84,12 +162,15 @@ class Call:
     def view(self) -> SessionView:
         view = SessionView(
             id=self.id,
+            user_id=self.owner.user_id,
+            team_id=self.owner.team_id,
             session_type=self.created.session_type,
+            language=self.created.language,
             status="created",
             created_at=self.created_at,
             recording_consent=self.consent.recording if self.consent else None,
             volume_feedback=self.volume_feedback,
-            playbook=self._playbook_view(),
+            playbook=self.playbook_view(),
         )
         if self.room is None:
             return view
@@ -97,6 +178,7 @@ class Call:
         end_time = None
         if session.state == "completed" and self.start_time is not None:
             end_time = self.start_time + timedelta(milliseconds=session.t_ms)
+        metrics = session.metrics
         return view.model_copy(
             update={
                 "status": session.state,
@@ -104,7 +186,9 @@ class Call:
                 "end_time": end_time,
                 "duration_ms": session.t_ms,
                 "has_recording": self.room.has_recording,
-                "metrics": session.metrics,
+                "metrics": metrics,
+                "scores": metrics.scores if metrics is not None else NO_SCORES,
                 "feedback_count": session.feedback_count,
+                "feedback_counts": dict(self.feedback_counts),
             }
         )

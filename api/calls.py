@@ -1,70 +1,72 @@
-"""The node's calls: the live ones by their rooms, the past ones by their journals.
+"""The node's calls: the live ones by their rooms, the past ones by the store.
 
-A journal begins with a ``session`` record (what the call was created with, consent included) and a
-``begin`` record (when its first packet came). Calls whose recording was refused have a journal in
-memory only and are forgotten soon after their end.
+A call is in the store from its creation on; what is said in it goes to an encrypted folder on this
+node's disk and, event by event, to the store; when it is over, all of it does. Calls whose
+recording was refused have a journal in memory only: the store gets their times and scores, and
+memory forgets them soon after their end.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
 import secrets
-from collections.abc import Coroutine
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import structlog
 from starlette.requests import Request
 
-from api.call import Call
-from api.ids import new_id
+from api import completion, consenting, leftovers
+from api.auth.roles import Owner
+from api.call import Call, CallOwner
+from api.folders import Folders
+from api.keep import Keep
+from api.leftovers import STOPPED, Unfinished
 from api.listeners import Listeners, audible, over
-from api.past import STOPPED, Past, Unfinished, unknown
+from api.past import Past, Recorded, view_of
 from api.playbooks import Playbooks
 from api.problems import Problem
+from api.publishing import Publishing, draining
 from api.rooms import Rooms
+from api.sealed import GrowingText
 from api.settings import Settings
+from api.store.documents import PlaybookRef, TrainingSession, VolumeJudgement
+from api.store.repositories.sessions import SessionFilter
+from api.storing import Storing, told_by
 from api.traffic import Traffic
-from api.views import ConsentView, CreateSession, SessionView
+from api.views import ConsentView, CreateSession, SessionPage, SessionView
 from engine.asr.correction import Corrector
-from engine.asr.window import Recognizer, Refused
-from engine.journal import FileJournal, Journal, MemoryJournal
+from engine.asr.window import Recognizer
 from engine.session import Session
 from signaling.ice import IceSettings
-from signaling.peer import NoAddress
 from signaling.recorder import Writer
-from signaling.room import Busy, Room, token_digest
-from signaling.sdp import BadOffer
-from signaling.speaker import Transport
+from signaling.room import Room, token_digest
 
 log = structlog.get_logger(__name__)
 
 MAX_CREATED = 1_000
 """Sessions created and not yet begun; the oldest are forgotten beyond this."""
-FORGET_REFUSED_AFTER_S = 120.0
-SYNC_EVERY_S = 1.0
-RETRY_AFTER_S = 30
-BACK_AFTER_S = 2
-"""When a browser may look whether the node has been started again."""
 MAX_AWAY_S = 3_600.0
 """A call that broke off longer ago than this is not taken up again after a restart."""
 
 
-class Calls:
-    """Creates, publishes, lists and recovers calls. Lives on the media loop."""
+class Calls(Publishing):
+    """Creates, publishes, lists, stores, erases and recovers calls. Lives on the media loop.
+
+    What asks or changes the store raises `StoreError` where that is away.
+    """
 
     def __init__(
         self,
         settings: Settings,
+        keep: Keep,
         recognizer: Recognizer,
         playbooks: Playbooks,
         writer: Writer,
         corrector: Corrector | None = None,
     ) -> None:
-        self._max_calls = settings.max_calls
-        self.ice = IceSettings(
+        ice = IceSettings(
             settings.ice_servers,
             settings.turn_urls,
             settings.turn_secret.get_secret_value(),
@@ -72,32 +74,30 @@ class Calls:
             settings.ice_relay_only,
             "loopback" if settings.ice_loopback else settings.ice_targets,
         )
-        self._recognizer = recognizer
-        self._playbooks = playbooks
-        self._opening = 0
-        self._past = Past(settings.sessions)
-        self.rooms = Rooms(
-            settings, self.ice, recognizer, playbooks, corrector, writer, self._past, self._closed
+        rooms = Rooms(
+            settings, ice, recognizer, playbooks, corrector, writer, self._opened, self._closed
         )
-        self._calls: dict[str, Call] = {}
+        super().__init__(rooms, ice, recognizer, settings.max_calls)
+        self._keep = keep
+        self._playbooks = playbooks
+        self._past = Past(keep)
+        self._folders = Folders(settings.sessions)
         self.listeners = Listeners()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._syncer: asyncio.Task[None] | None = None
-        self._unsynced: set[Journal] = set()
-        self.is_draining = False
-        self._is_stopping = False
+        self._storing = Storing(keep, self._folders, self._calls)
 
     # life of the node
 
     async def start(self) -> None:
         """Take up what a crash left behind, then keep journals on disk."""
-        await asyncio.to_thread(self._past.prepare)
-        for unfinished in await asyncio.to_thread(self._past.unfinished):
+        await asyncio.to_thread(self._folders.prepare)
+        for unfinished in await leftovers.clear(self._keep, self._folders):
             try:
-                await self._recover(unfinished)
-            except (LookupError, OSError, ValueError) as error:
-                log.error("recovery_failed", file=str(unfinished.path), error=repr(error))
-        self._syncer = asyncio.create_task(self._sync_forever(), name="journal-sync")
+                await self._take_up(unfinished)
+            except leftovers.UNREADABLE as error:
+                aside = await asyncio.to_thread(unfinished.folder.set_aside)
+                log.error("recovery_failed", kept=aside.name, error=repr(error))
+                await completion.complete_lost(self._keep, unfinished.head)
+        self._storing.start()
 
     def drain(self) -> None:
         """Take no new calls from now on; live ones go on, and their browsers may come back."""
@@ -116,277 +116,273 @@ class Calls:
         closings = []
         for call in self._calls.values():
             if call.room is not None:
-                lasts = isinstance(call.journal, FileJournal) and call.start_time is not None
+                lasts = call.is_recorded and call.start_time is not None
                 close = call.room.suspend if resumable and lasts else call.room.end
                 closings.append(close(STOPPED))
         await asyncio.gather(*closings)
-        await asyncio.gather(*self._tasks)
-        if self._syncer is not None:
-            self._syncer.cancel()
-            await asyncio.gather(self._syncer, return_exceptions=True)
-
-    @property
-    def live(self) -> int:
-        return sum(not room.is_over for room in self.rooms)
+        await self._storing.stop()
 
     def traffic(self) -> Traffic:
         """What all calls of this node, the ended ones included, have taken in and lost."""
         return self.rooms.traffic()
 
-    # what routes ask
+    # a call's beginning
 
-    def create(self, request: CreateSession) -> tuple[SessionView, str]:
+    async def create(self, request: CreateSession, owner: CallOwner) -> tuple[SessionView, str]:
         """A new session and its resume token."""
         if self.is_draining:
-            raise _draining()
+            raise draining()
+        token = secrets.token_urlsafe(32)
+        judged, playbook = request.volume_feedback(), self._playbooks.of(request.language)
+        used = None
+        if playbook is not None:
+            used = PlaybookRef(id=playbook.id, version=playbook.version, digest=playbook.digest)
+        session = TrainingSession.new(
+            owner.dealership_id,
+            datetime.now(UTC),
+            user_id=owner.user_id,
+            team_id=owner.team_id,
+            session_type=request.session_type,
+            language=request.language,
+            volume_feedback=VolumeJudgement(enabled=judged.enabled, reason=judged.reason),
+            playbook=used,
+            node=self._keep.node,
+        )
+        key, wrapped = self._keep.vault.new_key(session)
+        session = session.model_copy(update={"data_key": wrapped})
+        await self._keep.store.sessions.add(owner.dealership_id, session)
         waiting = [call for call in self._calls.values() if not call.has_begun]
         if len(waiting) >= MAX_CREATED:
             del self._calls[waiting[0].id]
-        token = secrets.token_urlsafe(32)
         call = Call(
-            new_id(),
+            session.id,
+            owner,
+            key,
+            self._folders.of(owner.dealership_id, session.id),
             request,
-            datetime.now(UTC),
-            request.volume_feedback(),
+            session.created_at,
+            judged,
             token_digest(token),
-            playbook=self._playbooks.of(request.language),
+            playbook=playbook,
         )
         self._calls[call.id] = call
         return call.view(), token
 
-    async def consent(self, session_id: str, consent: ConsentView) -> ConsentView:
+    async def consent(
+        self, dealership_id: str, session_id: str, consent: ConsentView
+    ) -> ConsentView:
         """Store consent. It cannot change once the call has begun."""
-        call = self._calls.get(session_id)
-        if call is None and not await asyncio.to_thread(self._past.holds, session_id):
-            raise unknown()
-        if call is None or call.has_begun:
-            raise Problem(409, "This call has begun: its consent cannot change any more.")
-        call.consent = consent
+        call = self._held(dealership_id, session_id)
+        if call is None:
+            await self._past.find(dealership_id, session_id)
+            raise _begun()
+        async with call.publishing:
+            if call.room is not None or call.is_erased:
+                raise _begun()
+            await consenting.give(self._keep, call, consent)
+            call.consent = consent
         return consent
 
-    async def consent_of(self, session_id: str) -> ConsentView:
-        call = self._calls.get(session_id)
+    # a call's end
+
+    async def withdraw(self, dealership_id: str, session_id: str, user_id: str) -> None:
+        """Consent no longer holds: capture stops at once, and all that was kept of what was said
+        is destroyed. Before the call begins, it only cannot begin."""
+        call = self._held(dealership_id, session_id)
+        if call is None:
+            await self._past.find(dealership_id, session_id)
+        else:
+            if call.room is None:
+                async with call.publishing:
+                    if not call.is_open:
+                        await consenting.withdraw(self._keep, dealership_id, session_id, user_id)
+                        call.consent = None
+                        return
+            await self._storing.halt(call, "consent_withdrawn")
+        await consenting.withdraw(self._keep, dealership_id, session_id, user_id)
+        await self._storing.erase(dealership_id, session_id, "withdrawn")
         if call is not None:
-            if call.consent is not None:
-                return call.consent
-            raise Problem(404, "No consent has been given for this session yet.")
-        return await asyncio.to_thread(self._past.consent, session_id)
+            told = told_by(call)
+            await self._keep.store.sessions.change(
+                dealership_id, session_id, lambda _: completion.numbers(told)
+            )
+            self._calls.pop(session_id, None)
 
-    async def publish(self, session_id: str, offer: str, token: str | None) -> tuple[str, str]:
-        """Answer a WHIP offer: (answer, resource id)."""
-        call = await self._publishable(session_id)
-        async with call.publishing:
-            if call.room is None:
-                call.room = await self._open(call)
-            try:
-                answer = await call.room.publish(offer, token)
-            except Busy as error:
-                raise self._busy(error) from error
-            except BadOffer as error:
-                raise Problem(400, str(error)) from error
-            except NoAddress as error:
-                later = {"Retry-After": str(RETRY_AFTER_S)}
-                raise Problem(503, str(error), headers=later) from error
-            return answer, call.new_resource()
+    async def erase(self, dealership_id: str, session_id: str) -> None:
+        """Destroy a call, live or past, and its document. It need not be there."""
+        call = self._held(dealership_id, session_id)
+        if call is not None:
+            await self._storing.halt(call, "deleted")
+        await self._storing.erase(dealership_id, session_id, "removed")
+        if call is not None:
+            self._calls.pop(session_id, None)
 
-    async def attach_socket(self, session_id: str, token: str, socket: Transport) -> Room:
-        """Make a WebSocket that showed the resume token the publisher; the room it is now in."""
-        call = await self._publishable(session_id)
-        if not secrets.compare_digest(token_digest(token), call.digest):
-            raise Problem(401, "This is not the session's resume token.")
-        async with call.publishing:
-            if call.room is None:
-                call.room = await self._open(call)
-            room = call.room
-            try:
-                room.admit(token)
-                room.attach(socket)
-            except Busy as error:
-                raise self._busy(error) from error
-            finally:
-                room.abandon_if_empty()
-            call.new_resource()
-            return room
+    async def erase_of(self, dealership_id: str, user_id: str) -> None:
+        """Destroy every call of a person."""
+        for call in list(self._calls.values()):
+            if (call.owner.dealership_id, call.owner.user_id) == (dealership_id, user_id):
+                await self.erase(dealership_id, call.id)
+        only = SessionFilter(user_ids=[user_id])
+        while (page := await self._keep.store.sessions.page(dealership_id, only)).items:
+            for head in page.items:
+                await self.erase(dealership_id, head.id)
 
-    def _busy(self, error: Busy) -> Problem:
-        """A call that this node has just let go of is not over: the next node has it."""
-        return _stopping() if self._is_stopping else Problem(409, str(error))
+    async def forget_unbegun_before(self, dealership_id: str, before: datetime) -> int:
+        """Remove sessions of this node that nobody ever spoke in; returns how many."""
+        count = 0
+        sessions, node = self._keep.store.sessions, self._keep.node
+        while found := await sessions.unbegun(dealership_id, node, before):
+            removed = 0
+            for head in found:
+                call = self._held(dealership_id, head.id)
+                if call is not None and call.has_begun:
+                    continue  # this very moment
+                self._calls.pop(head.id, None)
+                await self._storing.erase(dealership_id, head.id, "removed")
+                removed += 1
+            count += removed
+            if not removed:
+                break
+        return count
 
-    async def _publishable(self, session_id: str) -> Call:
-        if self._is_stopping:
-            raise _stopping()
-        call = self._calls.get(session_id)
-        if call is None:
-            if await asyncio.to_thread(self._past.holds, session_id):
-                raise Problem(409, "This call is over; start a new one.")
-            raise unknown()
-        return call
+    def revoke(self, *, user_id: str | None = None, family: str | None = None) -> int:
+        """End at once the calls of a person, of a sign-in, or of both; returns how many."""
+        if user_id is None and family is None:
+            raise ValueError("name a person, a sign-in or both")
+        count = 0
+        for call in list(self._calls.values()):
+            if user_id not in (None, call.owner.user_id) or family not in (
+                None,
+                call.owner.family,
+            ):
+                continue
+            if call.room is None and not call.publishing.locked():
+                del self._calls[call.id]
+            elif call.room is not None and not call.room.is_over:
+                call.room.end("revoked")
+            else:
+                continue
+            count += 1
+        return count
 
-    async def end(self, session_id: str, resource: str) -> None:
-        """WHIP DELETE: finals, `completed`, closed."""
-        await asyncio.shield(self.publication(session_id, resource).end("deleted"))
+    def owners(self) -> Iterator[tuple[str, CallOwner]]:
+        """Of every session that is live, or may still begin."""
+        for call in self._calls.values():
+            if call.room is None or not call.room.is_over:
+                yield call.id, call.owner
 
-    def publication(self, session_id: str, resource: str) -> Room:
-        """The room of a WHIP resource that is the session's present one."""
-        call = self._calls.get(session_id)
-        room = call.room if call is not None and _is_same(call.resource, resource) else None
-        if room is None or room.session.state == "completed":
-            raise Problem(404, "There is no such WHIP resource; the call may be over already.")
-        return room
+    # what routes ask
 
-    async def ice_links(self, session_id: str, token: str | None) -> list[str]:
-        """STUN and TURN servers for a client, as `Link` headers (RFC 9725, 4.6). Never log them.
-
-        None for a stranger to a call that is taken, who could not publish either.
-        """
-        call = await self._publishable(session_id)
-        if call.room is not None and not call.room.may_resume(token):
-            return []
-        return self.ice.links(session_id)
-
-    async def listen(self, session_id: str, offer: str) -> tuple[str, str]:
+    async def listen(self, dealership_id: str, session_id: str, offer: str) -> tuple[str, str]:
         """Answer a WHEP offer to a live call: (answer, resource id)."""
-        return await self.listeners.join(await self.audible(session_id), self.ice, offer)
+        room = await self.audible(dealership_id, session_id)
+        return await self.listeners.join(room, self.ice, offer)
 
-    async def audible(self, session_id: str) -> Room:
+    async def audible(self, dealership_id: str, session_id: str) -> Room:
         """The room of a live call. 404 for an unknown one, 409 before it begins and after."""
-        call = self._calls.get(session_id)
+        call = self._held(dealership_id, session_id)
         if call is None:
-            raise over() if await asyncio.to_thread(self._past.holds, session_id) else unknown()
+            await self._past.find(dealership_id, session_id)
+            raise over()
         return audible(call.room)
 
-    async def view(self, session_id: str) -> SessionView:
-        call = self._calls.get(session_id)
+    async def owner_of(self, dealership_id: str, session_id: str) -> Owner | None:
+        """None for one that is not there, or another dealership's."""
+        call = self._held(dealership_id, session_id)
+        if call is None:
+            return await self._past.owner(dealership_id, session_id)
+        teams = frozenset() if call.owner.team_id is None else frozenset({call.owner.team_id})
+        return Owner(dealership_id, call.owner.user_id, teams)
+
+    async def view(self, dealership_id: str, session_id: str) -> SessionView:
+        call = self._held(dealership_id, session_id)
         if call is not None:
             return call.view()
-        return await asyncio.to_thread(self._past.view, session_id)
+        return view_of(await self._past.find(dealership_id, session_id))
 
-    async def newest(self, limit: int) -> list[SessionView]:
-        """Newest first: live, created and past sessions."""
-        views = {call.id: call.view() for call in self._calls.values()}
-        return await asyncio.to_thread(self._past.newest, views, limit)
+    async def page(
+        self,
+        dealership_id: str,
+        only: SessionFilter | None = None,
+        sort: str = "-createdAt",
+        offset: int = 0,
+        limit: int = 50,
+    ) -> SessionPage:
+        """Those that the store finds; live ones as they stand now. `ValueError`: no such sort."""
+        found = await self._keep.store.sessions.page(
+            dealership_id, only, sort=sort, offset=offset, limit=limit
+        )
+        items = []
+        for head in found.items:
+            call = self._held(dealership_id, head.id)
+            items.append(call.view() if call is not None else view_of(head))
+        return SessionPage(items=items, total=found.total)
 
-    async def events(self, session_id: str, after_seq: int) -> list[dict[str, Any]]:
+    async def consent_of(self, dealership_id: str, session_id: str) -> ConsentView:
+        """What is in force, or was during the call."""
+        return await self._past.consent(dealership_id, session_id)
+
+    async def events(
+        self, dealership_id: str, session_id: str, after_seq: int
+    ) -> list[dict[str, Any]]:
         """Journalled events behind `after_seq`, oldest first."""
-        session = self.session(session_id)
-        if session is not None:
-            return await asyncio.to_thread(session.events, after_seq)
-        if session_id in self._calls:
+        call = self._held(dealership_id, session_id)
+        if call is None:
+            return await self._past.events(dealership_id, session_id, after_seq)
+        if call.room is None or call.is_erased:
             return []
-        return await asyncio.to_thread(self._past.events, session_id, after_seq)
+        return await asyncio.to_thread(call.room.session.events, after_seq)
 
-    def session(self, session_id: str) -> Session | None:
+    def session(self, dealership_id: str, session_id: str) -> Session | None:
         """The live session, for subscribing to its events; None when it is not live."""
-        call = self._calls.get(session_id)
+        call = self._held(dealership_id, session_id)
         return call.room.session if call is not None and call.room is not None else None
 
-    async def recording(self, session_id: str) -> Path | bytes | None:
-        """The recording's file, or what there is of it while the call goes on; None without."""
-        view = await self.view(session_id)
-        is_growing = view.status in ("active", "paused")
-        return await asyncio.to_thread(self._past.recorded, session_id, is_growing=is_growing)
+    async def recording(self, dealership_id: str, session_id: str) -> Recorded | None:
+        """The recording, or what there is of it while the call goes on; None without."""
+        call = self._held(dealership_id, session_id)
+        if call is None:
+            return await self._past.recording(dealership_id, session_id)
+        if not call.is_recorded or call.is_erased:
+            return None
+        try:
+            return await asyncio.to_thread(GrowingText, call.disk, call.folder.recording)
+        except FileNotFoundError:
+            return None
 
     # the inside
 
-    async def _open(self, call: Call) -> Room:
-        if call.consent is None:
-            raise Problem(
-                403, "Nobody has consented to this call yet: PUT its /consent before publishing."
-            )
-        if self.is_draining:
-            raise _draining()
-        if self.live + self._opening >= self._max_calls:
-            raise Problem(
-                503,
-                "This node is full; try again in half a minute.",
-                headers={"Retry-After": str(RETRY_AFTER_S)},
-            )
-        # Nothing is awaited up to here: of calls that begin at once each finds those before it.
-        self._admit(call)
-        self._opening += 1
-        try:
-            return await self.rooms.open(call)
-        except BaseException as error:
-            # Also where the client hangs up meanwhile: its place is another's.
-            self._recognizer.forget(call.id)
-            if not isinstance(error, OSError):
-                raise
-            log.error("disk_failed", session=call.id, error=repr(error))
-            detail = "This node's disk takes no recording now. Try again in half a minute."
-            later = {"Retry-After": str(RETRY_AFTER_S)}
-            raise Problem(503, detail, headers=later) from error
-        finally:
-            self._opening -= 1
+    def _held(self, dealership_id: str, session_id: str) -> Call | None:
+        call = self._calls.get(session_id)
+        if call is None or call.owner.dealership_id != dealership_id:
+            return None
+        return call
 
-    def _admit(self, call: Call) -> None:
-        try:
-            self._recognizer.admit(call.id, call.created.language)
-        except Refused as error:
-            if error.retry_after_s is None:
-                raise Problem(422, str(error)) from error
-            later = {"Retry-After": str(math.ceil(error.retry_after_s))}
-            detail = f"{error} Try again in {math.ceil(error.retry_after_s)} seconds."
-            raise Problem(503, detail, headers=later) from error
+    def _opened(self, call: Call, session: Session) -> None:
+        self._storing.opened(call, session)
 
-    def _closed(self, call: Call, room: Room) -> None:
+    def _closed(self, call: Call) -> None:
         # Also where nobody ever came through: its place is another's.
         self._recognizer.forget(call.id)
-        if room.session.state == "created":
-            journal, call.journal, call.room = call.journal, None, None
-            if isinstance(journal, FileJournal):
-                self._spawn(self._forget_unbegun(call, journal))
-        elif isinstance(call.journal, MemoryJournal):
-            loop = asyncio.get_running_loop()
-            loop.call_later(FORGET_REFUSED_AFTER_S, self._calls.pop, call.id, None)
-        elif call.journal is not None:
-            self._spawn(self._put_away(call, call.journal))
+        self._storing.closed(call)
 
-    async def _forget_unbegun(self, call: Call, journal: Journal) -> None:
-        await asyncio.to_thread(journal.close)
-        async with call.publishing:
-            if call.room is None:
-                await asyncio.to_thread(self._past.forget_unbegun, call.id)
-
-    async def _put_away(self, call: Call, journal: Journal) -> None:
-        """From now on the call is told from its journal alone."""
-        await self._sync(journal)
-        self._calls.pop(call.id, None)
-        self._unsynced.discard(journal)
-        journal.close()
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _recover(self, unfinished: Unfinished) -> None:
-        """Take up an unfinished call as interrupted; its browser may come back within 60 s."""
-        used = unfinished.view.playbook
-        playbook = None if used is None else await self._playbooks.find(used.digest)
-        call = self.rooms.reopen(unfinished, playbook)
-        assert call.room is not None
+    async def _take_up(self, unfinished: Unfinished) -> None:
+        """Put away what is over; hold anything else as interrupted: its browser may come back
+        within 60 s."""
+        told = unfinished.told
+        assert told.first is not None
+        call = await asyncio.to_thread(self.rooms.remembered, unfinished)
+        if unfinished.is_over:
+            self._storing.put_away(call, unfinished)
+            return
+        used = told.first.get("playbook")
+        if used is not None:
+            call.playbook = await self._playbooks.find(used["digest"])
+        room = self.rooms.reopen(call, unfinished)
         self._calls[call.id] = call
-        duration_ms = unfinished.view.duration_ms
-        log.info("session_recovered", session=call.id, duration_ms=duration_ms)
-        if call.room.session.now_s() - duration_ms / 1000 > MAX_AWAY_S:
-            call.room.end("client_lost")
-
-    async def _sync_forever(self) -> None:
-        while True:
-            await asyncio.sleep(SYNC_EVERY_S)
-            for call in list(self._calls.values()):
-                if call.journal is not None and call.room is not None:
-                    await self._sync(call.journal)
-
-    async def _sync(self, journal: Journal) -> None:
-        try:
-            await asyncio.to_thread(journal.sync)
-        except OSError as error:
-            if journal not in self._unsynced:
-                self._unsynced.add(journal)
-                log.error("journal_sync_failed", error=repr(error))
-        else:
-            self._unsynced.discard(journal)
+        log.info("session_recovered", session=call.id, duration_ms=told.duration_ms)
+        if room.session.now_s() - told.duration_ms / 1000 > MAX_AWAY_S:
+            room.end("client_lost")
 
 
 def calls_of(request: Request) -> Calls:
@@ -395,15 +391,5 @@ def calls_of(request: Request) -> Calls:
     return calls
 
 
-def _draining() -> Problem:
-    detail = "This node takes no new calls: it is about to stop. Try again in half a minute."
-    return Problem(503, detail, headers={"Retry-After": str(RETRY_AFTER_S)})
-
-
-def _stopping() -> Problem:
-    detail = "This node is stopping. The call can be taken up again when it is back, in a moment."
-    return Problem(503, detail, headers={"Retry-After": str(BACK_AFTER_S)})
-
-
-def _is_same(resource: str, given: str) -> bool:
-    return secrets.compare_digest(resource.encode(), given.encode())
+def _begun() -> Problem:
+    return Problem(409, "This call has begun: its consent cannot change any more.")

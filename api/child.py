@@ -12,9 +12,12 @@ from pathlib import Path
 
 import httpx
 
+from api.account_client import Account, first_admin
+
 READY_WITHIN_S = 90.0
 STOP_WITHIN_S = 15.0
 MARKER = "Forecourt listens on "
+FIRST_ADMIN = "First admin, within 24 hours: "
 
 
 class NodeStartError(RuntimeError):
@@ -36,6 +39,14 @@ class NodeProcess:
         self._environment |= {"FORECOURT_ICE_LOOPBACK": "1"} | (environment or {})
         self._process: subprocess.Popen[str] | None = None
         self.url = ""
+        self._link = ""
+        self._has_link = threading.Event()
+
+    def first_admin(self, email: str, password: str) -> Account:
+        """Make the first dealership of a new data folder. Raises `NodeStartError`."""
+        if not self._has_link.wait(READY_WITHIN_S):
+            raise NodeStartError("The node did not ask for a first admin: its folder is in use.")
+        return first_admin(self.url, self._link, email, password)
 
     @property
     def pid(self) -> int:
@@ -91,7 +102,12 @@ class NodeProcess:
         assert self._process.stderr is not None
         with self._process.stderr as messages:
             for line in messages:
-                sys.stderr.write(line)
+                if line.startswith(FIRST_ADMIN):
+                    # The link is ours to use; it need not stand in a terminal too.
+                    self._link = line.removeprefix(FIRST_ADMIN).strip()
+                    self._has_link.set()
+                else:
+                    sys.stderr.write(line)
 
     def _wait_until_ready(self) -> None:
         assert self._process is not None

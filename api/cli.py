@@ -9,6 +9,7 @@ import click
 COMMANDS = (
     "audit",
     "backup",
+    "dealership",
     "demo",
     "keys",
     "models",

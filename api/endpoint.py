@@ -4,6 +4,9 @@ An `Endpoint` names the models of its path, query and body; the handler gets the
 returns a model or a response. `api.openapi` describes the same declarations to others. What does
 not fit is refused before the handler runs: 404 for a path, 415, 413 and 422 for a body, 422 for a
 query, whose fields may neither repeat nor be unknown.
+
+Each also names the action of the role table (`api.auth.roles`) that it is, and whose the thing is
+that it is about: `api.guard` asks both before anything of the request but its path is read.
 """
 
 from __future__ import annotations
@@ -12,16 +15,22 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, Final, Protocol
 
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from api.auth.roles import ACTIONS, Owner
 from api.problems import Problem, invalid, json_of
 
 Handler = Callable[..., Awaitable[BaseModel | Response]]
+OwnerOf = Callable[[Request, Any], Awaitable[Owner | None]]
+"""Whose the thing is that a path names; None where there is no such thing."""
 NOWHERE = Problem(404, "There is nothing at this address.")
+OPEN: Final = "open"
+"""The action of endpoints that anybody may ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +50,51 @@ class Media:
     what: str
 
 
+Again = Callable[[], Awaitable[Response]]
+
+
+class Guard(Protocol):
+    """What stands before every endpoint (`api.guard`)."""
+
+    async def admit(self, request: Request, each: Endpoint, params: BaseModel | None) -> None:
+        """Raises `Problem` for who may not. Sets `request.state.identity`."""
+
+    async def once(self, request: Request, each: Endpoint, said: bytes, answer: Again) -> Response:
+        """`answer` to a create that says `said`, or what it answered before under the same
+        idempotency key."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """One method of one path below `/api/v1`. Its summary and description are the handler's
     docstring. `answers` are by status, the usual one first; `errors` are statuses of problems
-    beside those that follow from what it takes."""
+    beside those that follow from what it takes.
+
+    Without `owner` an action is about nothing that is anybody's yet, or a list: its handler keeps
+    to how far the role reaches. `media`: the cookie of a session's media serves as well.
+    `granted`: so does the session's grant, which the handler checks. `once`: it takes an
+    idempotency key.
+    """
 
     method: str
     path: str
     handler: Handler
     answers: Mapping[int, Answer]
+    action: str
+    owner: OwnerOf | None = None
     params: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
     body: type[BaseModel] | Media | None = None
     errors: tuple[int, ...] = ()
     tag: str = ""
+    media: bool = False
+    granted: bool = False
+    once: bool = False
+
+    def __post_init__(self) -> None:
+        if self.action != OPEN and self.action not in ACTIONS:
+            raise ValueError(f"{self.method} {self.path}: {self.action} is not in the role table")
 
     @property
     def name(self) -> str:
@@ -76,10 +115,19 @@ class Endpoint:
                 given["params"] = self.params.model_validate_strings(request.path_params)
             except ValidationError as error:
                 raise NOWHERE from error
+        guard: Guard = request.app.state.guard
+        if self.action != OPEN:
+            await guard.admit(request, self, given.get("params"))
         if self.query is not None:
             given["query"] = _query(request, self.query)
         if isinstance(self.body, type):
             given["body"] = await json_of(request, self.body)
+        if self.once and "idempotency-key" in request.headers:
+            said = given["body"].model_dump_json().encode()
+            return await guard.once(request, self, said, partial(self._answer, request, given))
+        return await self._answer(request, given)
+
+    async def _answer(self, request: Request, given: Mapping[str, BaseModel]) -> Response:
         result = await self.handler(request, **given)
         if isinstance(result, Response):
             return result
@@ -94,34 +142,43 @@ Declare = Callable[[Handler], Endpoint]
 def endpoint(
     method: str,
     path: str,
+    action: str,
     *,
     answers: Mapping[int, Answer | type[BaseModel]],
+    owner: OwnerOf | None = None,
     params: type[BaseModel] | None = None,
     query: type[BaseModel] | None = None,
     body: type[BaseModel] | Media | None = None,
     errors: Iterable[int] = (),
+    media: bool = False,
+    granted: bool = False,
+    once: bool = False,
 ) -> Declare:
     """Declare a handler: ``handler(request, params=…, query=…, body=…)``, as far as declared."""
     told = {
         status: Answer("Success", each) if isinstance(each, type) else each
         for status, each in answers.items()
     }
-    tag = path.split("/")[1]
-    return partial(_declared, method, path, told, params, query, body, tuple(errors), tag)
 
+    def declare(handler: Handler) -> Endpoint:
+        return Endpoint(
+            method,
+            path,
+            handler,
+            told,
+            action,
+            owner,
+            params,
+            query,
+            body,
+            tuple(errors),
+            path.split("/")[1],
+            media,
+            granted,
+            once,
+        )
 
-def _declared(
-    method: str,
-    path: str,
-    answers: Mapping[int, Answer],
-    params: type[BaseModel] | None,
-    query: type[BaseModel] | None,
-    body: type[BaseModel] | Media | None,
-    errors: tuple[int, ...],
-    tag: str,
-    handler: Handler,
-) -> Endpoint:
-    return Endpoint(method, path, handler, answers, params, query, body, errors, tag)
+    return declare
 
 
 def routes(endpoints: Iterable[Endpoint]) -> list[BaseRoute]:

@@ -10,10 +10,43 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from api.endpoint import Answer, Endpoint, Media
+from api.endpoint import OPEN, Answer, Endpoint, Media
 from api.problems import ProblemView
 
 REF = "#/components/schemas/{model}"
+SCHEMES = {
+    "access": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "The access token of `POST /api/v1/auth/sign-in`, for 10 minutes.",
+    },
+    "grant": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A session's `resumeToken`, for that session alone.",
+    },
+    "media": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "forecourt-media",
+        "description": "Of `POST /api/v1/sessions/{id}/media`, for GET below that session.",
+    },
+}
+IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "required": True,
+    "description": "The `ETag` of what is changed.",
+    "schema": {"type": "string", "pattern": '^"[0-9]{1,15}"$'},
+}
+IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "The same key and body within a day yield the first answer again.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"},
+}
 Mode = Literal["validation", "serialization"]
 Schemas = Mapping[Any, dict[str, Any]]
 """References by (model, mode)."""
@@ -34,7 +67,10 @@ def document(endpoints: Sequence[Endpoint], prefix: str) -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": dict(sorted(paths.items())),
-        "components": {"schemas": definitions.get("$defs", {})},
+        "components": {
+            "schemas": definitions.get("$defs", {}),
+            "securitySchemes": SCHEMES,
+        },
         "tags": [{"name": tag} for tag in sorted({each.tag for each in endpoints})],
     }
 
@@ -56,7 +92,13 @@ def _operation(each: Endpoint, schemas: Schemas) -> dict[str, Any]:
         "operationId": each.name,
         "summary": summary,
         "tags": [each.tag],
-        "parameters": _parameters(each.params, "path") + _parameters(each.query, "query"),
+        "parameters": [
+            *_parameters(each.params, "path"),
+            *_parameters(each.query, "query"),
+            *([IF_MATCH] if 428 in each.errors else []),
+            *([IDEMPOTENCY_KEY] if each.once else []),
+        ],
+        "security": _security(each),
         "responses": {
             str(status): _response(answer, schemas) for status, answer in each.answers.items()
         }
@@ -64,6 +106,8 @@ def _operation(each: Endpoint, schemas: Schemas) -> dict[str, Any]:
     }
     if description:
         operation["description"] = description
+    if each.action != OPEN:
+        operation["x-action"] = each.action
     if isinstance(each.body, Media):
         text = {"schema": {"type": "string"}}
         operation["requestBody"] = {
@@ -80,8 +124,20 @@ def _operation(each: Endpoint, schemas: Schemas) -> dict[str, Any]:
     return operation
 
 
+def _security(each: Endpoint) -> list[dict[str, list[str]]]:
+    if each.action == OPEN:
+        return []
+    others = [("grant", each.granted), ("media", each.media)]
+    names = ["access", *(name for name, serves in others if serves)]
+    return [{name: []} for name in names]
+
+
 def _errors(each: Endpoint) -> list[int]:
     found = set(each.errors)
+    if each.action != OPEN:
+        found |= {401, 403, 503}
+    if each.once:
+        found |= {409, 422}
     if each.params is not None:
         found.add(404)
     if each.query is not None:

@@ -1,184 +1,155 @@
-"""Calls on disk: one folder a session, its journal and its recording.
-
-Everything here reads files and may take long: call it in a thread.
-"""
+"""Calls that this node does not hold in memory, as the store tells them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Protocol
 
 import structlog
 
-from api.ids import is_id
+from api.auth.roles import Owner
+from api.consenting import no_consent
+from api.keep import Keep
+from api.payloads import opened_event
 from api.problems import Problem
-from api.views import ConsentView, SessionView, summary_of
-from engine.journal import read
-from signaling.room import TRAINEE
+from api.store.base import MAX_MANY
+from api.store.blobs import BlobId
+from api.store.crypto import Damaged, DataKey, WrongKey
+from api.store.documents import Event, SessionHead, TrainingSession
+from api.views import ConsentView, PlaybookView, SessionView, VolumeFeedback
+from engine.events import Metrics, Quantities, Scores
 
 log = structlog.get_logger(__name__)
 
-JOURNAL = "journal.jsonl"
-UNREADABLE = (LookupError, OSError, TypeError, ValueError)
-"""What a damaged journal, or one of another version, comes down to."""
-STOPPED = "node_stopped"
-"""Why a node's calls end, or are interrupted, when it is stopped."""
-MAX_REMEMBERED = 2_000
-"""Views of past calls kept in memory; the oldest are read again beyond this."""
+
+class Recorded(Protocol):
+    """A recording, to be read in ranges."""
+
+    @property
+    def size(self) -> int:
+        """Bytes there are by now."""
+        ...
+
+    def read(self, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """Those from `start` up to `end`."""
+        ...
 
 
 def unknown() -> Problem:
-    return Problem(404, "There is no session with this id on this node.")
+    return Problem(404, "There is no session with this id.")
 
 
-@dataclass(frozen=True, slots=True)
-class Unfinished:
-    """A call that broke off with the node: what a new node needs to take it up.
+def owner_of(session: SessionHead) -> Owner:
+    teams = frozenset() if session.team_id is None else frozenset({session.team_id})
+    return Owner(session.dealership_id, session.user_id, teams)
 
-    `is_whole`: the node stopped of its own accord, so that no event is missing behind `last_seq`.
-    """
 
-    path: Path
-    first: dict[str, Any]
-    view: SessionView
-    last_seq: int
-    last_utterance: int
-    is_whole: bool
+def view_of(session: SessionHead) -> SessionView:
+    scores = Scores(**dict(session.metrics))
+    metrics = None
+    if session.quantities is not None:
+        quantities = Quantities.model_validate(session.quantities)
+        metrics = Metrics(scores=scores, quantities=quantities)
+    judged, playbook = session.volume_feedback, session.playbook
+    return SessionView(
+        id=session.id,
+        user_id=session.user_id,
+        team_id=session.team_id,
+        session_type=session.session_type,
+        status=session.status,
+        created_at=session.created_at,
+        start_time=session.start_time,
+        end_time=session.end_time,
+        duration_ms=session.duration_ms,
+        recording_consent=session.recording_consent,
+        volume_feedback=VolumeFeedback(
+            enabled=judged is not None and judged.enabled,
+            reason=judged.reason if judged is not None else None,
+        ),
+        playbook=None if playbook is None else PlaybookView(**dict(playbook)),
+        has_recording=session.recording is not None,
+        language=session.language,
+        metrics=metrics,
+        scores=scores,
+        feedback_count=session.feedback_count,
+        feedback_counts=dict(session.feedback_counts),
+    )
 
 
 class Past:
-    """The folder of all sessions."""
+    """Every question is asked within a dealership; another's calls are not there."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._remembered: dict[str, tuple[int, SessionView]] = {}
+    def __init__(self, keep: Keep) -> None:
+        self._keep = keep
+        self._store = keep.store
 
-    def prepare(self) -> None:
-        """Create the folder, for this user alone."""
-        self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
-
-    def folder(self, session_id: str) -> Path:
-        """Raises `Problem` for what is not an id: no path is ever made of anything else."""
-        if not is_id(session_id):
-            raise unknown()
-        return self._root / session_id
-
-    def journal(self, session_id: str) -> Path:
-        return self.folder(session_id) / JOURNAL
-
-    def recording(self, session_id: str) -> Path:
-        return self.folder(session_id) / f"{TRAINEE}.ogg"
-
-    def holds(self, session_id: str) -> bool:
-        return self.journal(session_id).exists()
-
-    def ids(self) -> list[str]:
-        return [path.name for path in self._root.iterdir() if is_id(path.name)]
-
-    def view(self, session_id: str) -> SessionView:
+    async def find(self, dealership_id: str, session_id: str) -> TrainingSession:
         """Raises `Problem` for an unknown session."""
-        path = self.journal(session_id)
-        try:
-            size = path.stat().st_size
-        except OSError as error:
-            raise unknown() from error
-        remembered = self._remembered.get(session_id)
-        if remembered is not None and remembered[0] == size:
-            return remembered[1]
-        try:
-            view = summary_of(read(path))
-        except UNREADABLE as error:
-            log.error("journal_unreadable", session=session_id, error=repr(error))
-            raise unknown() from error
-        if view is None:
+        found = await self._store.sessions.get(dealership_id, session_id)
+        if found is None:
             raise unknown()
-        view = view.model_copy(update={"has_recording": self.recording(session_id).exists()})
-        if len(self._remembered) >= MAX_REMEMBERED:
-            self._remembered = {}
-        self._remembered[session_id] = size, view
-        return view
-
-    def records(self, session_id: str) -> Iterator[dict[str, Any]]:
-        """Raises `Problem` for an unknown session."""
-        path = self.journal(session_id)
-        if not path.exists():
-            raise unknown()
-        return read(path)
-
-    def consent(self, session_id: str) -> ConsentView:
-        """What the call was held with. Raises `Problem` for an unknown session."""
-        for record in self.records(session_id):
-            if record["k"] == "session":
-                return ConsentView.model_validate(record["consent"])
-        raise unknown()
-
-    def events(self, session_id: str, after_seq: int) -> list[dict[str, Any]]:
-        """Those with `seq` > `after_seq`, oldest first. Raises `Problem` for an unknown session."""
-        return [
-            record["e"]
-            for record in self.records(session_id)
-            if record["k"] == "event" and record["e"]["seq"] > after_seq
-        ]
-
-    def newest(self, views: dict[str, SessionView], limit: int) -> list[SessionView]:
-        """At most `limit` of all sessions, newest first; `views` are of those that are not past."""
-        items: list[SessionView] = []
-        for session_id in sorted({*views, *self.ids()}, reverse=True):
-            if len(items) == limit:
-                break
-            try:
-                items.append(views.get(session_id) or self.view(session_id))
-            except Problem:
-                log.debug("session_without_journal", session=session_id)
-        return items
-
-    def recorded(self, session_id: str, *, is_growing: bool) -> Path | bytes | None:
-        """The recording's file, or what there is of one `is_growing`; None without."""
-        path = self.recording(session_id)
-        if not path.exists():
-            return None
-        return path.read_bytes() if is_growing else path
-
-    def forget_unbegun(self, session_id: str) -> None:
-        """Remove what was laid out for a call whose first packet never came."""
-        folder = self.folder(session_id)
-        if [path.name for path in folder.iterdir()] == [JOURNAL]:
-            (folder / JOURNAL).unlink()
-            folder.rmdir()
-
-    def unfinished(self) -> list[Unfinished]:
-        """What a crash left behind. A journal that cannot be understood stays as it is."""
-        found: list[Unfinished] = []
-        for session_id in sorted(self.ids()):
-            try:
-                call = self._unfinished(session_id)
-            except UNREADABLE as error:
-                log.error("journal_unreadable", session=session_id, error=repr(error))
-                continue
-            if call is not None:
-                found.append(call)
         return found
 
-    def _unfinished(self, session_id: str) -> Unfinished | None:
-        path = self.journal(session_id)
-        records = list(read(path))
-        view = summary_of(records)
-        if view is None or view.status == "completed":
-            return None
-        if view.status == "created":
-            self.forget_unbegun(session_id)
-            return None
-        if view.start_time is None or view.id != session_id:
-            raise ValueError("the journal does not say when its call began, or is another's")
-        events = [record["e"] for record in records if record["k"] == "event"]
-        utterances = [e["data"]["utterance"] for e in events if e["type"] == "speech.start"]
-        return Unfinished(
-            path,
-            next(record for record in records if record["k"] == "session"),
-            view,
-            max(event["seq"] for event in events),
-            max(utterances, default=0),
-            events[-1]["type"] == "session.state" and events[-1]["data"]["reason"] == STOPPED,
+    async def owner(self, dealership_id: str, session_id: str) -> Owner | None:
+        found = await self._store.sessions.get(dealership_id, session_id)
+        return None if found is None else owner_of(found)
+
+    async def consent(self, dealership_id: str, session_id: str) -> ConsentView:
+        """What is in force. Raises `Problem` where there is none."""
+        session = await self.find(dealership_id, session_id)
+        given = await self._store.consents.get(dealership_id, session_id, session.user_id)
+        if given is None:
+            raise no_consent()
+        if given.withdrawn_at is not None:
+            raise Problem(404, "The consent to this call was withdrawn.")
+        return ConsentView(
+            coaching=given.coaching, recording=given.recording, text_version=given.text_version
         )
+
+    async def events(
+        self, dealership_id: str, session_id: str, after_seq: int
+    ) -> list[dict[str, Any]]:
+        """Those behind `after_seq`, oldest first. Raises `Problem` for an unknown session."""
+        session = await self.find(dealership_id, session_id)
+        key = self._key_of(session)
+        if key is None:
+            return []
+        events: list[dict[str, Any]] = []
+        while found := await self._store.events.after(dealership_id, session_id, after_seq):
+            after_seq = found[-1].seq
+            events += await asyncio.to_thread(_opened, key, found)
+            if len(found) < MAX_MANY:
+                break
+        return events
+
+    async def recording(self, dealership_id: str, session_id: str) -> Recorded | None:
+        """Raises `Problem` for an unknown session, and for a recording that cannot be read."""
+        session = await self.find(dealership_id, session_id)
+        key = self._key_of(session)
+        if key is None or session.recording is None:
+            return None
+        blob = BlobId(dealership_id, session_id, session.recording.blob_id)
+        try:
+            return await self._keep.blobs.get(key, blob)
+        except (Damaged, WrongKey) as error:
+            log.error("recording_damaged", session=session_id, error=str(error))
+            raise Problem(404, "The recording of this call is damaged.") from error
+
+    def _key_of(self, session: TrainingSession) -> DataKey | None:
+        try:
+            return self._keep.vault.key_of(session)
+        except (Damaged, WrongKey) as error:
+            log.error("session_locked", session=session.id, error=str(error))
+            detail = "The key of this call is damaged: nothing that was said in it can be read."
+            raise Problem(404, detail) from error
+
+
+def _opened(key: DataKey, stored: Sequence[Event]) -> list[dict[str, Any]]:
+    events = []
+    for one in stored:
+        try:
+            events.append(opened_event(key, one))
+        except Damaged as error:
+            log.error("event_damaged", session=one.session_id, seq=one.seq, error=str(error))
+    return events

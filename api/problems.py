@@ -35,21 +35,25 @@ class Problem(Exception):
         *,
         errors: list[dict[str, str]] | None = None,
         headers: dict[str, str] | None = None,
+        code: str = "",
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
+        self.code = code
         self.errors = errors or []
         self.headers = headers or {}
 
 
 class ProblemView(BaseModel):
-    """A problem's body (RFC 9457). `errors` name each field of a request that is wrong."""
+    """A problem's body (RFC 9457). `errors` name each field of a request that is wrong; `code` is
+    there where a client must tell cases of one status apart."""
 
     type: str
     title: str
     status: int
     detail: str
+    code: str = ""
     errors: list[dict[str, str]] = []
 
 
@@ -60,6 +64,8 @@ def response(problem: Problem) -> Response:
         "status": problem.status,
         "detail": problem.detail,
     }
+    if problem.code:
+        body["code"] = problem.code
     if problem.errors:
         body["errors"] = problem.errors
     return Response(

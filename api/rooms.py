@@ -6,18 +6,17 @@ import asyncio
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
-from api.call import Call
-from api.past import Past, Unfinished
+from api.call import Call, CallOwner
+from api.leftovers import Unfinished
 from api.playbooks import Playbooks
 from api.settings import Settings
 from api.traffic import Traffic
-from api.views import ConsentView, CreateSession
+from api.views import ConsentView, CreateSession, VolumeFeedback
 from engine.asr.correction import Corrector
 from engine.asr.window import Recognizer
 from engine.frames import FRAME_SAMPLES, sample_of
 from engine.journal import FileJournal, Journal, MemoryJournal
 from engine.objections import Judge
-from engine.playbook import Playbook
 from engine.session import CRASH_SEQ_STEP, Session
 from signaling.ice import IceSettings
 from signaling.recorder import Recorder, Writer
@@ -28,7 +27,8 @@ from signaling.rtp import ReceiveSettings
 class Rooms:
     """Iterates over the rooms that have not closed yet. Lives on the media loop.
 
-    `on_closed` is called with each one that has, and its call.
+    `on_open` is called with each new one's call and session, before anything happens in it;
+    `on_closed` with each one that has closed, and its call.
     """
 
     def __init__(
@@ -39,8 +39,8 @@ class Rooms:
         playbooks: Playbooks,
         corrector: Corrector | None,
         writer: Writer,
-        past: Past,
-        on_closed: Callable[[Call, Room], None],
+        on_open: Callable[[Call, Session], None],
+        on_closed: Callable[[Call], None],
     ) -> None:
         self._ice = ice
         self._receive = ReceiveSettings(settings.hold_ms / 1000, stock=settings.receive == "stock")
@@ -48,7 +48,7 @@ class Rooms:
         self._playbooks = playbooks
         self._corrector = corrector
         self._writer = writer
-        self._past = past
+        self._on_open = on_open
         self._on_closed = on_closed
         self._open: set[Room] = set()
         self._ended = Traffic()
@@ -86,66 +86,84 @@ class Rooms:
             playbook=call.playbook,
             judge=self._judge(call),
         )
-        return self._room(call, session, beginning, recorder)
+        room = self._room(call, session, beginning, recorder)
+        self._on_open(call, session)
+        return room
 
-    def reopen(self, unfinished: Unfinished, playbook: Playbook | None) -> Call:
-        """A call that broke off with the node, in a room, interrupted: its browser may come back.
-        It goes on with the `playbook` it began with.
+    def remembered(self, unfinished: Unfinished) -> Call:
+        """A call that broke off with the node, as it was. Waits for the disk: use it in a thread.
 
         Raises `LookupError`, `OSError` or `ValueError` for a journal of which nothing can be made.
         """
-        first, view = unfinished.first, unfinished.view
+        folder, told, head = unfinished.folder, unfinished.told, unfinished.head
+        first = told.first
+        assert first is not None
         call = Call(
-            view.id,
+            head.id,
+            CallOwner.of_json(first["owner"]),
+            unfinished.key,
+            folder,
             CreateSession.model_validate(first["created"]),
-            view.created_at,
-            view.volume_feedback,
+            datetime.fromisoformat(first["createdAt"]),
+            VolumeFeedback.model_validate(first["volumeFeedback"]),
             bytes.fromhex(first["resumeDigest"]),
             ConsentView.model_validate(first["consent"]),
-            start_time=view.start_time,
-            playbook=playbook,
+            start_time=told.start_time,
+            feedback_counts=told.feedback_counts.copy(),
+            delivered_seq=unfinished.delivered_seq,
         )
         # Only now: opening it changes it, and one that makes no sense stays as it is.
-        call.journal = journal = FileJournal(unfinished.path)
-        assert view.start_time is not None
-        elapsed_s = (datetime.now(UTC) - view.start_time).total_seconds()
+        call.journal = FileJournal(folder.journal, call.disk)
+        return call
+
+    def reopen(self, call: Call, unfinished: Unfinished) -> Room:
+        """A remembered call in a room, interrupted: its browser may come back. It goes on with the
+        playbook it began with."""
+        told = unfinished.told
+        assert told.start_time is not None
+        assert call.journal is not None
+        elapsed_s = (datetime.now(UTC) - told.start_time).total_seconds()
         beginning = Beginning(asyncio.get_running_loop().time() - elapsed_s)
         session = Session(
             call.id,
             call.config(),
             self._recognizer,
-            journal,
+            call.journal,
             beginning.clock(),
             state="active",
             next_seq=unfinished.last_seq + (1 if unfinished.is_whole else CRASH_SEQ_STEP),
-            first_utterance=unfinished.last_utterance + 1,
-            start_sample=sample_of(view.duration_ms) // FRAME_SAMPLES * FRAME_SAMPLES,
+            first_utterance=told.last_utterance + 1,
+            start_sample=sample_of(told.duration_ms) // FRAME_SAMPLES * FRAME_SAMPLES,
             corrector=self._corrector,
             playbook=call.playbook,
             judge=self._judge(call),
         )
-        session.metrics, session.feedback_count = view.metrics, view.feedback_count
-        recorder = Recorder(self._writer, self._past.recording(call.id))
-        call.room = self._room(call, session, beginning, recorder)
+        session.metrics, session.feedback_count = told.metrics, told.feedback_count
+        call.room = room = self._room(call, session, beginning, self._recorder(call))
+        self._on_open(call, session)
         session.enter("interrupted", "node_restarted")
-        return call
+        return room
 
     def _judge(self, call: Call) -> Judge | None:
         return None if call.playbook is None else self._playbooks.judge(call.playbook)
 
     def _lay_out(self, call: Call) -> tuple[Journal, Recorder]:
         """Raises `OSError` for a disk that takes nothing."""
-        path = self._past.journal(call.id)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        call.folder.make()
+        path = call.folder.journal
         # An earlier attempt of which nothing came; the consent in it may not hold any more.
         path.unlink(missing_ok=True)
-        journal = FileJournal(path)
+        journal = FileJournal(path, call.disk)
         try:
             journal.append("session", **call.first_record(self._corrector))
         except OSError:
             journal.close()
             raise
-        return journal, Recorder(self._writer, self._past.recording(call.id))
+        return journal, self._recorder(call)
+
+    def _recorder(self, call: Call) -> Recorder:
+        call.recorder = Recorder(self._writer, call.folder.recording, call.disk)
+        return call.recorder
 
     def _room(
         self, call: Call, session: Session, beginning: Beginning, recorder: Recorder | None
@@ -157,7 +175,7 @@ class Rooms:
         def closed(room: Room) -> None:
             self._open.discard(room)
             self._ended.add(room)
-            self._on_closed(call, room)
+            self._on_closed(call)
 
         room = Room(
             session,

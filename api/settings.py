@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -37,6 +38,7 @@ def default_workers() -> int:
 
 _HOST = r"[A-Za-z0-9.-]+(:\d{1,5})?"
 _ORIGIN = r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?"
+NodeName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 HostName = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])$")]
 StunUrl = Annotated[str, StringConstraints(pattern=rf"^stun:{_HOST}$")]
 TurnUrl = Annotated[str, StringConstraints(pattern=rf"^turns?:{_HOST}(\?transport=(udp|tcp))?$")]
@@ -62,6 +64,12 @@ def _is_origin(text: str) -> str:
     return text
 
 
+def _is_blobs(text: str) -> str:
+    if text and not re.match(r"(s3|file)://", text):
+        raise ValueError("must be like s3://bucket/prefix or file:///absolute/folder")
+    return text
+
+
 def _none_if_empty(text: object) -> object:
     return None if text == "" else text
 
@@ -83,7 +91,37 @@ class Settings(BaseSettings):
     """Further names that requests may be meant for, as a JSON list, without ports: of monitoring
     inside, mostly. Loopback, `host` and the name in `public_url` are trusted anyway."""
     data: Path = Field(default_factory=default_data_dir)
-    """Where journals and recordings live."""
+    """The node's folder: its secrets, calls that go on, and by default the store and the blobs."""
+    node: NodeName = "node1"
+    """The node's name, its own among all that share a store."""
+    store: SecretStr = SecretStr("")
+    """The database: `mongodb://user:password@host:port/name?replicaSet=rs0`, or by default SQLite
+    in the node's folder, for one node alone."""
+    blobs: Annotated[str, AfterValidator(_is_blobs)] = ""
+    """Where recordings and journals of past calls lie: `s3://bucket/prefix`, or by default a folder
+    in the node's folder."""
+    redis: SecretStr = SecretStr("")
+    """`redis://:password@host:port/0`, so that several nodes count attempts together."""
+    metrics_token: SecretStr = SecretStr("")
+    """What a scraper elsewhere shows `/metrics` as a bearer token; without one, it is told on this
+    machine alone."""
+    smtp_host: str = ""
+    """The server that takes mails. Without one they are written to the folder `mail`."""
+    smtp_port: Annotated[int, Field(ge=1, le=65535)] = 587
+    smtp_user: str = ""
+    smtp_password: SecretStr = SecretStr("")
+    smtp_tls: Literal["starttls", "tls", "none"] = "starttls"
+    """`none` only inside one machine or network: mails carry links that open accounts."""
+    mail_from: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$")] = (
+        "forecourt@localhost"
+    )
+    """Whom mails come from."""
+    sign_ins_per_address: Annotated[int, Field(ge=10, le=1_000_000)] = 60
+    """Attempts to sign in from one address in five minutes; more, where many share one."""
+    sign_in_idle: timedelta = timedelta(hours=12)
+    """How long a sign-in lasts unused: 15 minutes at least (`PT12H`)."""
+    sign_in_lasts: timedelta = timedelta(days=30)
+    """How long it lasts in all: 90 days at most (`P30D`)."""
     model: str = "whisper-tiny.en"
     """Name of a recognizer in engine/models.toml."""
     model_path: Path | None = None
@@ -164,6 +202,25 @@ class Settings(BaseSettings):
         if not (key.isascii() and key.isprintable() and " " not in key):
             raise ValueError("FORECOURT_ASR_API_KEY holds a character that no key has")
         return self
+
+    @model_validator(mode="after")
+    def _sign_in_ends(self) -> Settings:
+        least, most = timedelta(minutes=15), timedelta(days=90)
+        if not least <= self.sign_in_idle <= self.sign_in_lasts <= most:
+            raise ValueError(
+                "FORECOURT_SIGN_IN_IDLE must be 15 minutes at least and no longer than "
+                "FORECOURT_SIGN_IN_LASTS, which must be 90 days at most"
+            )
+        return self
+
+    @property
+    def store_url(self) -> str:
+        """Where the database is; with its password."""
+        return self.store.get_secret_value() or f"sqlite:///{self.data.absolute() / 'store.db'}"
+
+    @property
+    def blobs_url(self) -> str:
+        return self.blobs or (self.data.absolute() / "blobs").as_uri()
 
     @property
     def allowed_hosts(self) -> tuple[str, ...]:

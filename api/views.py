@@ -1,10 +1,9 @@
-"""What routes take and give: one model per JSON body, and a session as its journal tells it."""
+"""What routes take and give: one model per JSON body."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal
+from datetime import datetime
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -16,7 +15,7 @@ from pydantic import (
     computed_field,
 )
 
-from engine.events import Metrics, SessionState, SessionType, Wire
+from engine.events import Metrics, Scores, SessionState, SessionType, Wire
 
 Decibels = Annotated[float, Field(ge=-120, le=20)]
 
@@ -101,8 +100,16 @@ class PlaybookView(Wire):
     digest: str
 
 
+NO_SCORES = Scores(confidence=None, clarity=None, pace=None, volume=None)
+
+
 class SessionView(Wire):
+    """`scores` and `feedbackCounts` are of what has been said so far; `metrics` also says what they
+    come from."""
+
     id: str
+    user_id: str
+    team_id: str | None = None
     session_type: SessionType
     status: SessionState
     created_at: datetime
@@ -113,8 +120,11 @@ class SessionView(Wire):
     volume_feedback: VolumeFeedback
     playbook: PlaybookView | None = None
     has_recording: bool = False
+    language: str = "en"
     metrics: Metrics | None = None
+    scores: Scores = NO_SCORES
     feedback_count: int = 0
+    feedback_counts: dict[str, int] = Field(default_factory=dict)
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -127,6 +137,13 @@ class SessionView(Wire):
         return f"/api/v1/sessions/{self.id}/socket"
 
 
+class SessionPage(Wire):
+    """Some of `total` sessions."""
+
+    items: list[SessionView]
+    total: int
+
+
 class MicrophoneCheckView(Wire):
     speech_level_dbfs: float
     noise_floor_dbfs: float
@@ -135,52 +152,3 @@ class MicrophoneCheckView(Wire):
     speech_ms: int
     verdict: Literal["ok", "too_quiet", "too_loud", "noisy", "no_speech"]
     advice: str
-
-
-def summary_of(records: Iterable[dict[str, Any]]) -> SessionView | None:
-    """A session as its journal tells it; None for a journal without a first record."""
-    view: SessionView | None = None
-    status: SessionState = "created"
-    duration_ms = feedback_count = 0
-    start_time: datetime | None = None
-    metrics: Metrics | None = None
-    for record in records:
-        kind = record["k"]
-        if kind == "session":
-            view = SessionView(
-                id=record["id"],
-                session_type=record["created"]["session_type"],
-                status="created",
-                created_at=datetime.fromisoformat(record["createdAt"]),
-                recording_consent=record["consent"]["recording"],
-                volume_feedback=VolumeFeedback.model_validate(record["volumeFeedback"]),
-                playbook=record.get("playbook"),
-            )
-        elif kind == "begin":
-            start_time = datetime.fromisoformat(record["at"])
-        elif kind == "features":
-            duration_ms = max(duration_ms, record["f"]["t_ms"])
-        elif kind == "event":
-            event = record["e"]
-            duration_ms = max(duration_ms, event["t"])
-            if event["type"] == "session.state":
-                status = event["data"]["state"]
-            elif event["type"] == "metrics":
-                metrics = Metrics.model_validate(event["data"])
-            elif event["type"] == "feedback":
-                feedback_count += 1
-    if view is None:
-        return None
-    end_time = None
-    if status == "completed" and start_time is not None:
-        end_time = start_time + timedelta(milliseconds=duration_ms)
-    return view.model_copy(
-        update={
-            "status": status,
-            "start_time": start_time,
-            "end_time": end_time,
-            "duration_ms": duration_ms,
-            "metrics": metrics,
-            "feedback_count": feedback_count,
-        }
-    )

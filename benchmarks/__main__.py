@@ -14,6 +14,7 @@ from benchmarks.report import Report
 
 NAMES = (
     "call",
+    "api",
     "analyzers",
     "clarity",
     "feedback",

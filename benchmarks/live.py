@@ -28,7 +28,8 @@ from typing import Any
 import numpy as np
 
 from api.child import NodeProcess
-from api.past import JOURNAL
+from api.kept import kept
+from api.settings import Settings
 from benchmarks import cpu, latency
 from benchmarks.asr import ONE_THREAD, decoded, judged
 from benchmarks.child import Child
@@ -41,7 +42,8 @@ from benchmarks.talkers import Outcome, save_packets
 from benchmarks.transcribed import Utterance, root
 from benchmarks.wer import errors_by_utterance, interval
 from engine.frames import SAMPLE_RATE
-from engine.journal import read
+from engine.journal import Record
+from engine.journal import decoded as records_of
 from engine.models import DEFAULT
 from signaling.publisher import FRAME, RATE
 
@@ -182,10 +184,16 @@ async def _run(
     for call, (one, answer) in enumerate(zip(conversations, answers, strict=True)):
         if answer["admitted"]:
             heard = Outcome.load(packets / f"{call}.json")
-            result.add(one, heard, read(data / "sessions" / heard.session / JOURNAL))
+            result.add(one, heard, await _journal(data, heard.session))
         else:
             result.refused += 1
     return result
+
+
+async def _journal(data: Path, session_id: str) -> list[Record]:
+    """Of a call that is over, before or after it is put away."""
+    found = await kept(Settings(data=data), session_id)
+    return list(records_of(iter([found.journal])))
 
 
 def _used_s(pids: Iterable[int]) -> float:

@@ -8,13 +8,13 @@ before more is appended. `MemoryJournal` serves calls of which nothing may be ke
 from __future__ import annotations
 
 import json
-import os
-import threading
 import zlib
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
+
+from engine.disk import PLAIN, Disk, lines
 
 Record = dict[str, Any]
 
@@ -40,8 +40,11 @@ def _encode(kind: str, fields: Record) -> bytes:
     return b'["%08x",%s]\n' % (zlib.crc32(body), body)
 
 
-def _decode(line: bytes) -> Record | None:
-    """The record of a line without its newline; None when it is torn or damaged."""
+def record_of(line: bytes) -> Record | None:
+    """The record of a line with its newline; None when it is torn or damaged."""
+    if line[-1:] != b"\n":
+        return None
+    line = line.rstrip(b"\n")
     if len(line) < 14 or line[:2] != b'["' or line[10:12] != b'",' or line[-1:] != b"]":
         return None
     body = line[12:-1]
@@ -54,29 +57,28 @@ def _decode(line: bytes) -> Record | None:
     return record if isinstance(record, dict) else None
 
 
-def read(path: Path) -> Iterator[Record]:
-    """The good records of a journal file, oldest first."""
-    with path.open("rb") as file:
-        for line in file:
-            record = _decode(line.rstrip(b"\n"))
-            if record is not None and line.endswith(b"\n"):
-                yield record
+def read(path: Path, disk: Disk = PLAIN) -> Iterator[Record]:
+    """The good records of a journal file, oldest first. Raises `OSError`."""
+    return decoded(disk.chunks(path))
+
+
+def decoded(chunks: Iterator[bytes]) -> Iterator[Record]:
+    """The good records of what a journal file holds."""
+    for line in lines(chunks):
+        record = record_of(line)
+        if record is not None:
+            yield record
 
 
 class FileJournal:
     """A journal on disk. One writer at a time."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, disk: Disk = PLAIN) -> None:
         """Open `path` for appending, creating it (0600); a torn tail is cut off first."""
         self.path = path
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-        data = path.read_bytes()
-        whole = data.rfind(b"\n") + 1
-        if whole != len(data):
-            os.ftruncate(self._file, whole)
-        self._dirty = False
+        self._disk = disk
+        self._file = disk.go_on(path)
         self._torn = False
-        self._syncing = threading.Lock()
 
     def append(self, kind: str, /, **fields: Any) -> None:
         """Write one record. Raises `OSError` when the disk takes no more; later ones still may."""
@@ -84,27 +86,18 @@ class FileJournal:
         if self._torn:
             line = b"\n" + line
         self._torn = True
-        while line:
-            line = line[os.write(self._file, line) :]
+        self._file.append(line)
         self._torn = False
-        self._dirty = True
 
     def sync(self) -> None:
-        with self._syncing:
-            if self._dirty and self._file >= 0:
-                self._dirty = False
-                os.fsync(self._file)
+        self._file.sync()
 
     def records(self) -> Iterator[Record]:
-        return read(self.path)
+        return read(self.path, self._disk)
 
     def close(self) -> None:
         """Force what was written to the disk and close. May take long, as `sync`."""
-        with self._syncing:
-            if self._file >= 0:
-                os.fsync(self._file)
-                os.close(self._file)
-                self._file = -1
+        self._file.close()
 
 
 class MemoryJournal:

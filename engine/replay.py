@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,7 @@ from typing import Any, Protocol
 from analyzers.talk import Talk
 from engine.asr.correction import Corrector
 from engine.asr.window import Hypothesis, Kind, Pressure, Recognizer, SpokenWord, Window
+from engine.disk import PLAIN, lines
 from engine.events import Command, Event, Metrics
 from engine.features import Baseline, Features, TrackAnalyzers, scores
 from engine.feedback import RULES, Coach, Rule
@@ -40,7 +41,7 @@ from engine.frames import (
     sample_of,
 )
 from engine.inputs import EventDict, Part, TrackInputs, parts_of
-from engine.journal import MemoryJournal, Record, read
+from engine.journal import MemoryJournal, Record, record_of
 from engine.objections import Scores
 from engine.session import Session
 from engine.trace import TracedVoice
@@ -255,12 +256,21 @@ def replay(records: Sequence[Record], rules: tuple[Rule, ...] = RULES, damaged: 
 
 
 def load(path: Path) -> tuple[list[Record], int]:
-    """The good records of a journal file, and how many lines are damaged; a torn last line, which
-    is what a crash leaves, is none of them. Raises `OSError`."""
-    records = list(read(path))
-    with path.open("rb") as file:
-        lines = sum(line.endswith(b"\n") for line in file)
-    return records, lines - len(records)
+    """As `loaded`, of a journal file that is not encrypted. Raises `OSError`."""
+    return loaded(PLAIN.chunks(path))
+
+
+def loaded(chunks: Iterator[bytes]) -> tuple[list[Record], int]:
+    """The good records of what a journal file holds, and how many lines are damaged; a torn last
+    line, which is what a crash leaves, is none of them."""
+    records, damaged = [], 0
+    for line in lines(chunks):
+        record = record_of(line)
+        if record is not None:
+            records.append(record)
+        elif line.endswith(b"\n"):
+            damaged += 1
+    return records, damaged
 
 
 def encoded(event: Mapping[str, Any]) -> bytes:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import av
 import httpx
@@ -101,6 +101,16 @@ class _Voice(MediaStreamTrack):
         return frame
 
 
+class Server(Protocol):
+    """A node, and who one is there: `auth` signs requests."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def auth(self) -> httpx.Auth: ...
+
+
 @dataclass(slots=True)
 class Publisher:
     """One call. With `rewrite_offer` and `rewrite_answer` a test puts a proxy between the ends.
@@ -108,7 +118,7 @@ class Publisher:
     `relay_only` sends through the TURN server that the node names.
     """
 
-    base_url: str
+    server: Server
     audio: NDArray[np.int16]
     session_type: str = "pitch"
     baseline: dict[str, float] | None = None
@@ -140,7 +150,7 @@ class Publisher:
 
     async def create(self) -> str:
         """Create the session and store consent; return its id."""
-        async with httpx.AsyncClient(base_url=self.base_url, timeout=15) as http:
+        async with self._http() as http:
             body = {
                 "sessionType": self.session_type,
                 "baseline": self.baseline,
@@ -171,7 +181,7 @@ class Publisher:
         if self.rewrite_offer is not None:
             offer = self.rewrite_offer(offer)
         headers = {"Content-Type": "application/sdp"} | self._authorization(resume)
-        async with httpx.AsyncClient(base_url=self.base_url, timeout=15) as http:
+        async with self._http() as http:
             response = _checked(
                 await http.post(
                     f"/api/v1/sessions/{self.session_id}/whip",
@@ -187,6 +197,9 @@ class Publisher:
         stack.on_rtp_sent(sender, lambda sequence, timestamp: self._sent())
         await asyncio.wait_for(self._opened.wait(), 15)
 
+    def _http(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(base_url=self.server.url, auth=self.server.auth, timeout=15)
+
     def _authorization(self, resume: bool) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.resume_token}"} if resume else {}
 
@@ -194,7 +207,7 @@ class Publisher:
         if not self.relay_only:
             return RTCConfiguration(iceServers=[])
         path = f"/api/v1/sessions/{self.session_id}/whip"
-        async with httpx.AsyncClient(base_url=self.base_url, timeout=15) as http:
+        async with self._http() as http:
             answer = _checked(await http.options(path, headers=self._authorization(resume)))
         servers = ice.servers_of(answer.headers.get_list("link"))
         return RTCConfiguration(servers, iceTransportPolicy=RTCIceTransportPolicy.RELAY)

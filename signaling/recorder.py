@@ -19,6 +19,7 @@ from typing import Any
 import av
 import structlog
 
+from engine.disk import PLAIN, Appending, Disk, Unreadable
 from signaling import opus
 
 log = structlog.get_logger(__name__)
@@ -34,20 +35,55 @@ BATCH_S = 0.1
 """Packets wait for the writer this long, unless a file is to be closed."""
 
 
+class _Pages:
+    """Takes the muxer's pages, each as it is finished."""
+
+    def __init__(self, file: Appending) -> None:
+        self._file = file
+
+    def write(self, page: bytes) -> int:
+        self._file.append(bytes(page))
+        return len(page)
+
+
+class _Chunks:
+    """Hands the demuxer what a disk yields; it cannot seek."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._rest = b""
+
+    def read(self, size: int) -> bytes:
+        """At most `size` bytes; none at the end."""
+        while not self._rest:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return b""
+            self._rest = chunk
+        given, self._rest = self._rest[:size], self._rest[size:]
+        return given
+
+
 class OggFile:
     """One track's recording. Not thread-safe: the writer thread owns it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, disk: Disk = PLAIN) -> None:
+        """Raises `OSError`, also where `path` is there already."""
         self.path = path
-        self._container = av.open(
-            str(path),
-            "w",
-            format="ogg",
-            options={"page_duration": str(PAGE_US), "flush_packets": "1"},
-        )
-        # The encoder is opened for its header alone: OpusHead with libopus's pre-skip of 312.
-        self._stream: Any = self._container.add_stream("libopus", rate=RATE, layout="mono")
-        self._container.start_encoding()
+        self._file = disk.create(path)
+        try:
+            self._container = av.open(
+                _Pages(self._file),
+                "w",
+                format="ogg",
+                options={"page_duration": str(PAGE_US), "flush_packets": "1"},
+            )
+            # Opened for its header alone: OpusHead with libopus's pre-skip of 312.
+            self._stream: Any = self._container.add_stream("libopus", rate=RATE, layout="mono")
+            self._container.start_encoding()
+        except BaseException:
+            self._file.close()
+            raise
         self.end_rtp = 0
 
     def write(self, start_rtp: int, payload: bytes) -> None:
@@ -66,7 +102,10 @@ class OggFile:
             self._mux(FILL_PACKET, FILL_RTP)
 
     def close(self) -> None:
-        self._container.close()
+        try:
+            self._container.close()
+        finally:
+            self._file.close()
 
     def _mux(self, payload: bytes, duration: int) -> None:
         packet = av.Packet(payload)
@@ -78,14 +117,16 @@ class OggFile:
         self.end_rtp += duration
 
 
-def continued(path: Path) -> OggFile:
+def continued(path: Path, disk: Disk = PLAIN) -> OggFile:
     """Open a recording that broke off (a crash, then a resume) and go on behind what it holds."""
     broken = broken_path(path)
     # Where it exists already, the copy itself broke off, and it holds more than `path`.
-    if not broken.exists():
+    if broken.exists():
+        path.unlink(missing_ok=True)
+    else:
         path.replace(broken)
-    file = OggFile(path)
-    for payload in _packets_of(broken):
+    file = OggFile(path, disk)
+    for payload in _packets_of(broken, disk):
         file.append(payload)
     broken.unlink()
     return file
@@ -96,14 +137,14 @@ def broken_path(path: Path) -> Path:
     return path.with_suffix(".broken")
 
 
-def _packets_of(path: Path) -> Iterator[bytes]:
+def _packets_of(path: Path, disk: Disk) -> Iterator[bytes]:
     """The packets of a recording, as far as it can be read: a crash may have left it empty."""
     try:
-        with av.open(str(path)) as container:
+        with av.open(_Chunks(disk.chunks(path)), "r") as container:
             for packet in container.demux(audio=0):
                 if packet.size:
                     yield bytes(packet)
-    except (av.FFmpegError, IndexError) as error:
+    except (av.FFmpegError, IndexError, Unreadable) as error:
         log.warning("recording_unreadable", file=path.name, error=repr(error))
 
 
@@ -134,12 +175,12 @@ class Writer:
     def depth(self) -> int:
         return self._jobs.qsize()
 
-    def open(self, path: Path, on_failed: OnFailed) -> None:
+    def open(self, path: Path, on_failed: OnFailed, disk: Disk = PLAIN) -> None:
         """Begin `path`, or go on with what it holds.
 
         `on_failed(why)` is called in the writer's thread when the file has to be given up.
         """
-        self._jobs.put(partial(self._guarded, self._open, path, on_failed))
+        self._jobs.put(partial(self._guarded, self._open, path, on_failed, disk))
 
     def packet(self, path: Path, start_rtp: int, payload: bytes) -> bool:
         """Queue one packet; False, and it is dropped and counted, beyond the bound."""
@@ -183,10 +224,10 @@ class Writer:
             log.error("recording_failed", file=str(path), error=repr(error))
             self._give_up(path, error)
 
-    def _open(self, path: Path, on_failed: OnFailed) -> None:
+    def _open(self, path: Path, on_failed: OnFailed, disk: Disk) -> None:
         self._failures[path] = on_failed
         resumes = path.exists() or broken_path(path).exists()
-        self._files[path] = continued(path) if resumes else OggFile(path)
+        self._files[path] = continued(path, disk) if resumes else OggFile(path, disk)
 
     def _packet(self, path: Path, start_rtp: int, payload: bytes) -> None:
         if path in self._files:
@@ -224,10 +265,13 @@ class Recorder:
     gone on with.
     """
 
-    def __init__(self, writer: Writer, path: Path) -> None:
+    def __init__(self, writer: Writer, path: Path, disk: Disk = PLAIN) -> None:
         self.on_failed: OnFailed | None = None
+        self.closed: Future[None] | None = None
+        """Since `close`: done when the file is whole."""
         self._writer = writer
         self._path = path
+        self._disk = disk
         self._is_open = False
         self._is_told = False
         self._resumes = path.exists() or broken_path(path).exists()
@@ -247,12 +291,13 @@ class Recorder:
         if not self.has_file:
             return None
         self._open()
-        return self._writer.close(self._path, end_rtp)
+        self.closed = self._writer.close(self._path, end_rtp)
+        return self.closed
 
     def _open(self) -> None:
         if not self._is_open:
             self._is_open = True
-            self._writer.open(self._path, self._fail)
+            self._writer.open(self._path, self._fail, self._disk)
 
     def _fail(self, why: str) -> None:
         if not self._is_told and self.on_failed is not None:

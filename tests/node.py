@@ -11,23 +11,59 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
+
+from api.account_client import Account, first_admin
+from api.child import FIRST_ADMIN
 
 ROOT = Path(__file__).parents[1]
 READY_WITHIN_S = 90.0
 STOPS_WITHIN_S = 30.0
+ADMIN = "ada@north-motors.example"
+PASSWORD = "a horse with nine lives"
 
 
 class Node:
-    """`data` is the node's folder; it outlives a restart, and so do the port and the log."""
+    """`data` is the node's folder; it outlives a restart, and so do the port and the log.
 
-    def __init__(self, data: Path, **environment: str) -> None:
+    With `signs_in` its first admin is made as soon as it is ready.
+    """
+
+    def __init__(self, data: Path, *, signs_in: bool = True, **environment: str) -> None:
+        self._signs_in = signs_in
         self.data = data
         self.port = free_port()
         self._environment = environment
         self._log = data.with_suffix(".log")
         self._process: subprocess.Popen[bytes] | None = None
+        self._account: Account | None = None
+
+    @property
+    def account(self) -> Account:
+        """The first admin, signed in. Outlives a restart of the node."""
+        assert self._account is not None
+        return self._account
+
+    @property
+    def first_admin_link(self) -> str:
+        """What the node printed at its first start."""
+        lines = [line for line in self.log.splitlines() if line.startswith(FIRST_ADMIN)]
+        return lines[-1].removeprefix(FIRST_ADMIN).strip()
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        """GET below /api/v1, as the admin."""
+        return httpx.get(f"{self.url}/api/v1{path}", auth=self.account, **options)
+
+    def client(self, account: Account | None = None) -> httpx.Client:
+        """Addresses are below /api/v1; as the admin, unless told otherwise."""
+        auth = account or self.account
+        return httpx.Client(base_url=f"{self.url}/api/v1", auth=auth, timeout=30)
+
+    def sign_in(self) -> Account:
+        """The admin once more: a sign-in of its own, as each browser has."""
+        return Account.sign_in(self.url, ADMIN, PASSWORD)
 
     @property
     def url(self) -> str:
@@ -61,7 +97,7 @@ class Node:
                 cwd=ROOT,
                 env=os.environ
                 | {"FORECOURT_ICE_LOOPBACK": "1", "FORECOURT_ASR_WORKERS": "1"}
-                | {"FORECOURT_OBJECTIONS": "phrases"}
+                | {"FORECOURT_OBJECTIONS": "phrases", "FORECOURT_SIGN_INS_PER_ADDRESS": "100000"}
                 | self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -71,6 +107,9 @@ class Node:
         until_s = time.monotonic() + READY_WITHIN_S
         while time.monotonic() < until_s and self._process.poll() is None:
             if _answers(f"{self.url}/healthz"):
+                if self._signs_in and self._account is None:
+                    link = self.first_admin_link
+                    self._account = first_admin(self.url, link, ADMIN, PASSWORD)
                 return
             time.sleep(0.05)
         self.stop()
@@ -109,9 +148,9 @@ class Node:
 
 
 @contextmanager
-def running(data: Path, **environment: str) -> Iterator[Node]:
+def running(data: Path, *, signs_in: bool = True, **environment: str) -> Iterator[Node]:
     """A node that is ready, stopped at the end."""
-    node = Node(data, **environment)
+    node = Node(data, signs_in=signs_in, **environment)
     node.start()
     try:
         yield node

@@ -26,7 +26,7 @@ import math
 import unicodedata
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, Literal
 
@@ -205,10 +205,15 @@ class Limits:
         pepper: bytes,
         *,
         redis_url: str | None = None,
+        per_address: int = 60,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
-        """`pepper`: 32 bytes, the same on all nodes. Redis counts by real time, whatever `now`."""
+        """`pepper`: 32 bytes, the same on all nodes. Redis counts by real time, whatever `now`.
+
+        `per_address`: attempts to sign in, and links tried, from one address in five minutes.
+        """
+        self._per_address = per_address
         self._pepper = pepper
         self._now = now
         self._sleep = sleep
@@ -243,7 +248,7 @@ class Limits:
         `account` is what was typed, whether or not there is such an account: answers must not tell.
         `known_device`: this device proved that `account` has signed in on it before.
         """
-        for rule in RULES[what]:
+        for rule in self._rules(what):
             if known_device and rule.beyond != "refused":
                 continue
             retry_after_s = await self._hit(what, rule, address, account)
@@ -255,7 +260,7 @@ class Limits:
 
     async def succeeded(self, what: What, *, address: str, account: str) -> None:
         """Forget the attempts from this address at this account: it was the right person."""
-        for rule in RULES[what]:
+        for rule in self._rules(what):
             if rule.by == "pair":
                 key = self._key(what, rule, address, account)
                 await self._memory.clear(_item(rule), key)
@@ -264,6 +269,13 @@ class Limits:
                         await self._shared.clear(_item(rule), key)
                     except StorageError as error:
                         self._lost(error)
+
+    def _rules(self, what: What) -> list[Rule]:
+        own = what in ("sign_in", "verify")
+        return [
+            replace(rule, amount=self._per_address) if own and rule.by == "address" else rule
+            for rule in RULES[what]
+        ]
 
     async def close(self) -> None:
         if self._pool is not None:

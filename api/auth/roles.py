@@ -27,6 +27,8 @@ The cells a reader may wonder about:
   those of who has left (ASVS 7.4.5).
 - **user.export: O for all; user.erase: not one's own.** Everybody may take their data along; what
   erases for good is done by an admin, who checks who asks.
+- **account.secure: O for all.** Password, e-mail address and second factor are changed by the
+  person alone, who proves the password again; what an admin may do is user.reset_totp.
 - **team.list: D for all.** Team names are no secret in a dealership, and pages need them; who is in
   a team (team.read) is for its members.
 - **session.create, session.publish, session.consent: O for everybody, admins too.** Nobody speaks,
@@ -71,6 +73,7 @@ user.disable             X      -        -      -
 user.reset_totp          X      -        -      -
 user.end_sign_ins        D      O        O      O
 user.export              D      O        O      O
+account.secure           O      O        O      O
 user.erase               X      -        -      -
 team.list                D      D        D      D
 team.read                D      T        T      T

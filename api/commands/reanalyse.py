@@ -16,7 +16,9 @@ from rich.console import Console
 from rich.table import Table
 
 from api import logs
-from api.commands.replay import DIFFERENT, Trouble, folder_of, journal_of, time_of
+from api.commands import place
+from api.commands.calls import Named, Trouble, named
+from api.commands.replay import DIFFERENT, time_of
 from api.settings import Settings
 from engine.asr import weights
 from engine.asr.correction import Corrector
@@ -35,21 +37,22 @@ alone, does not."""
 
 @click.command()
 @click.argument("session")
-@click.option("--data", type=click.Path(path_type=Path), help="The node's folder.")
+@place.options("The node's folder, of whose calls SESSION is one.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
-def reanalyse(session: str, data: Path | None, as_json: bool) -> None:
+def reanalyse(session: str, url: str | None, data: Path | None, as_json: bool) -> None:
     """Hear a past call's recording again, and compare.
 
-    SESSION is an id, or a session's folder. Voice activity, analyzers and recognizer run again;
-    words, metrics and cues are compared with the journalled ones, each within its tolerance. Exit
-    code: 0 all within, 1 not, 2 nothing could be compared.
+    SESSION is an id, or a folder with a journal and recordings that are not encrypted. Voice
+    activity, analyzers and recognizer run again; words, metrics and cues are compared with the
+    journalled ones, each within its tolerance. Exit code: 0 all within, 1 not, 2 nothing could be
+    compared.
     """
     logs.configure("warning", as_json=False)
-    folder = folder_of(session, data)
-    records, damaged = journal_of(folder)
+    call = named(session, data, url, with_audio=True)
+    records, damaged = call.records, call.damaged
     try:
         parts = parts_of(records)
-        audio = {track: _recording(folder, track) for part in parts for track in part.inputs}
+        audio = {track: _recording(call, track) for part in parts for track in part.inputs}
         settings = Settings()
         corrector = _corrector(settings)
         with _decoding(parts[0].config.language, settings) as decode:
@@ -60,34 +63,35 @@ def reanalyse(session: str, data: Path | None, as_json: bool) -> None:
     is_within = all(row.is_within for row in rows)
     if as_json:
         body = {
-            "session": folder.name,
+            "session": call.name,
             "within": is_within,
             "damagedLines": damaged,
             "rows": [_body(row) for row in rows],
         }
         click.echo(json.dumps(body))
     else:
-        _show(folder, rows, damaged)
+        _show(call.name, rows, damaged)
     if not is_within:
         raise click.exceptions.Exit(DIFFERENT)
 
 
-def _recording(folder: Path, track: str) -> Pcm:
+def _recording(call: Named, track: str) -> Pcm:
     """The track's samples from session time 0 on. Raises `Trouble`."""
-    path = folder / f"{track}.ogg"
-    if not path.exists():
+    source = call.recordings.get(track)
+    if source is None:
         raise Trouble(
-            f"There is no recording {path}: without it a call can be replayed, but not reanalysed."
+            f"There is no recording of the {track}: without it a call can be replayed, but not "
+            "reanalysed."
         )
     resampler = av.AudioResampler("s16", "mono", SAMPLE_RATE)
     pieces = [np.zeros(PRE_SKIP, np.int16)]
     try:
-        with av.open(str(path)) as container:
+        with av.open(source, "r") as container:
             for frame in container.decode(audio=0):
                 pieces += [piece.to_ndarray()[0] for piece in resampler.resample(frame)]
             pieces += [piece.to_ndarray()[0] for piece in resampler.resample(None)]
     except (av.FFmpegError, OSError, IndexError) as error:
-        raise Trouble(f"{path} cannot be read as a recording: {error}.") from error
+        raise Trouble(f"The recording of the {track} cannot be read: {error}.") from error
     return np.concatenate(pieces)
 
 
@@ -134,11 +138,11 @@ def _body(row: Row) -> dict[str, Any]:
     }
 
 
-def _show(folder: Path, rows: list[Row], damaged: int) -> None:
+def _show(name: str, rows: list[Row], damaged: int) -> None:
     console = Console()
     if damaged:
         console.print(f"[yellow]{damaged} lines of the journal cannot be read.[/]")
-    table = Table(title=f"Session {folder.name}, heard again", title_justify="left")
+    table = Table(title=f"Session {name}, heard again", title_justify="left")
     for column in ("track", "what"):
         table.add_column(column, no_wrap=True)
     for column in ("journal", "again", "tolerance"):

@@ -11,27 +11,18 @@ from rich.console import Console
 from rich.markup import escape
 
 from api import logs
-from api.ids import is_id
-from api.past import JOURNAL
-from api.settings import Settings
+from api.commands import place
+from api.commands.calls import Trouble, named
 from engine import rules as rulebook
 from engine.difference import Difference, Pair, difference
 from engine.feedback import RULES
 from engine.inputs import EventDict, ReplayError
-from engine.journal import Record
-from engine.replay import Replay, load
+from engine.replay import Replay
 from engine.replay import replay as play
 
 DIFFERENT = 1
-TROUBLE = 2
 SHOWN = 50
 """Lines of each kind; more are counted."""
-
-
-class Trouble(click.ClickException):
-    """Nothing could be compared."""
-
-    exit_code = TROUBLE
 
 
 @click.command()
@@ -42,68 +33,44 @@ class Trouble(click.ClickException):
     type=click.Path(dir_okay=False, path_type=Path),
     help="A TOML file with other thresholds: [too_fast] enter = 5.6, or off = true.",
 )
-@click.option("--data", type=click.Path(path_type=Path), help="The node's folder.")
+@place.options("The node's folder, of whose calls SESSION is one.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
-def replay(session: str, rules_path: Path | None, data: Path | None, as_json: bool) -> None:
+def replay(
+    session: str, rules_path: Path | None, url: str | None, data: Path | None, as_json: bool
+) -> None:
     """Judge a past call again, without its audio.
 
-    SESSION is an id, or a session's folder. The rules are this version's, or those of a file laid
-    over them; the events they give are compared with the journalled ones. Exit code: 0 identical, 1
-    different, 2 nothing could be compared.
+    SESSION is an id, or a folder with a journal that is not encrypted. The rules are this
+    version's, or those of a file laid over them; the events they give are compared with the
+    journalled ones. Exit code: 0 identical, 1 different, 2 nothing could be compared.
     """
     logs.configure("warning", as_json=False)
-    folder = folder_of(session, data)
     rules = RULES
     if rules_path is not None:
         try:
             rules = rulebook.load(rules_path)
         except rulebook.RulesError as error:
             raise Trouble(str(error)) from error
-    records, damaged = journal_of(folder)
+    call = named(session, data, url)
     try:
-        played = play(records, rules, damaged)
+        played = play(call.records, rules, call.damaged)
     except ReplayError as error:
         raise Trouble(str(error)) from error
     found = difference(played.before, played.after)
     if as_json:
-        click.echo(json.dumps(_body(folder, played, found, rulebook.version(rules))))
+        click.echo(json.dumps(_body(call.name, played, found, rulebook.version(rules))))
     else:
-        _show(Console(soft_wrap=True, highlight=False), folder, rules_path, played, found)
+        _show(Console(soft_wrap=True, highlight=False), call.name, rules_path, played, found)
     if not played.is_identical:
         raise click.exceptions.Exit(DIFFERENT)
 
 
-def folder_of(session: str, data: Path | None) -> Path:
-    """The folder of a session named by its id, or by itself. Raises `Trouble`."""
-    if is_id(session):
-        settings = Settings() if data is None else Settings(data=data)
-        folder = settings.sessions / session
-        if (folder / JOURNAL).exists():
-            return folder
-        raise Trouble(
-            f"There is no journal of session {session} in {settings.sessions}. Name the node's "
-            "folder with --data; of a call whose recording was refused nothing is kept."
-        )
-    folder = Path(session)
-    if (folder / JOURNAL).exists():
-        return folder
-    raise Trouble(f"{session} is neither a session's id (24 hex digits) nor a folder of one.")
-
-
-def journal_of(folder: Path) -> tuple[list[Record], int]:
-    """A session's records, and how many of its journal's lines are damaged. Raises `Trouble`."""
-    try:
-        return load(folder / JOURNAL)
-    except OSError as error:
-        raise Trouble(f"{folder / JOURNAL} cannot be read: {error.strerror}.") from error
-
-
-def _body(folder: Path, played: Replay, found: Difference, version: str) -> dict[str, Any]:
+def _body(name: str, played: Replay, found: Difference, version: str) -> dict[str, Any]:
     def pairs(given: list[Pair]) -> list[dict[str, EventDict | None]]:
         return [{"before": pair.before, "after": pair.after} for pair in given]
 
     return {
-        "session": folder.name,
+        "session": name,
         "identical": played.is_identical,
         "rules": version,
         "coachedWith": list(played.rules),
@@ -121,11 +88,11 @@ def _body(folder: Path, played: Replay, found: Difference, version: str) -> dict
 
 
 def _show(
-    console: Console, folder: Path, rules_path: Path | None, played: Replay, found: Difference
+    console: Console, name: str, rules_path: Path | None, played: Replay, found: Difference
 ) -> None:
     cues = sum(event["type"] == "feedback" for event in played.before)
     events, parts = _count(len(played.before), "event"), _count(played.parts, "part")
-    console.print(f"Session {folder.name}: {events}, {cues} of them cues, in {parts}.")
+    console.print(f"Session {name}: {events}, {cues} of them cues, in {parts}.")
     for line in warnings(played):
         console.print(f"[yellow]{line}[/]")
     if rules_path is None and played.rules != (rulebook.version(),):

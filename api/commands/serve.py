@@ -20,9 +20,15 @@ from starlette.applications import Starlette
 
 from api import logs, recognizer
 from api.app import create_app
+from api.audit.tail import BadTail
+from api.auth.keys import BadSecrets
+from api.child import FIRST_ADMIN, MARKER
 from api.playbooks import open_playbooks
+from api.services import Services, open_services
 from api.settings import Settings
 from api.sockets import BoundedSocket
+from api.store.base import StoreError
+from api.store.crypto import WrongKey
 from engine import memory
 from engine.asr.correction import Corrector
 from engine.asr.domain import DomainError, load
@@ -32,16 +38,17 @@ from signaling.websocket import MAX_FRAME_BYTES
 
 
 @click.command()
-@click.option("--host", help="Loopback address to listen on (FORECOURT_HOST).")
+@click.option("--host", help="Address to listen on (FORECOURT_HOST).")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port; 0 takes a free one.")
 @click.option("--data", type=click.Path(path_type=Path), help="Folder for journals and recordings.")
 def serve(host: str | None, port: int | None, data: Path | None) -> None:
-    """Run a node: practice page, API and media, on this machine only."""
+    """Run a node: pages, API and media; on this machine only, unless told otherwise."""
     settings = _settings({"host": host, "port": port, "data": data})
-    if not _is_loopback(settings.host):
+    if not _is_loopback(settings.host) and not settings.public_url.startswith("https://"):
         raise click.ClickException(
-            f"{settings.host} is not a loopback address. Until there are accounts, a node trusts "
-            "whoever reaches it, so it listens on this machine only: use --host 127.0.0.1."
+            f"{settings.host} can be reached from outside, where passwords must not travel as they "
+            "are. Put the node behind a proxy that speaks TLS and say where people reach it: "
+            "FORECOURT_PUBLIC_URL=https://coach.example.com. Or use --host 127.0.0.1."
         )
     corrector = _corrector(settings)
     recognizes = _recognizer(settings)
@@ -49,7 +56,8 @@ def serve(host: str | None, port: int | None, data: Path | None) -> None:
         address = f"http://{_shown(settings.host)}:{listener.getsockname()[1]}"
         logs.configure(settings.log_level, settings.log_json)
         memory.return_large_blocks()
-        app = create_app(settings, recognizes, open_playbooks(settings), corrector)
+        opening = _Opening(settings, settings.public_url or address)
+        app = create_app(settings, opening, recognizes, open_playbooks(settings), corrector)
         config = uvicorn.Config(
             app,
             loop="uvloop",
@@ -64,13 +72,37 @@ def serve(host: str | None, port: int | None, data: Path | None) -> None:
             ws_ping_interval=10,
             ws_ping_timeout=20,
         )
-        click.echo(f"Forecourt listens on {address}", err=True)
+        click.echo(f"{MARKER}{address}", err=True)
         server = _Server(config, app, settings.drain_s)
         try:
             server.run(sockets=[listener])
         except KeyboardInterrupt:
             # uvicorn raises the signal again when all is done; the shell expects 128 + its number.
             raise SystemExit(128 + signal.SIGINT) from None
+        except SystemExit:
+            if opening.failure is not None:
+                raise click.ClickException(str(opening.failure)) from opening.failure
+            raise
+
+
+class _Opening:
+    """Opens the node's services once its loop runs, and shows who is to be its first admin."""
+
+    def __init__(self, settings: Settings, address: str) -> None:
+        self._settings = settings
+        self._address = address
+        self.failure: Exception | None = None
+
+    async def __call__(self) -> Services:
+        try:
+            services = await open_services(self._settings, lambda: self._address)
+            secret = await services.links.first_admin()
+        except (BadSecrets, BadTail, StoreError, WrongKey) as error:
+            self.failure = error
+            raise
+        if secret is not None:
+            click.echo(f"{FIRST_ADMIN}{services.post.link(secret)}", err=True)
+        return services
 
 
 class _Server(uvicorn.Server):

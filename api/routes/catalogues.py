@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from api.endpoint import Answer, endpoint
+from api.endpoint import OPEN, Answer, endpoint
 from api.problems import Problem
 from engine.catalogue import BETA, LANGUAGES, catalogue
 
@@ -35,6 +35,7 @@ class CatalogueView(BaseModel):
 @endpoint(
     "GET",
     "/catalogues/{language}",
+    OPEN,
     params=CataloguePath,
     answers={200: CatalogueView, 304: Answer("The same texts as before")},
 )

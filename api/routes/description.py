@@ -7,7 +7,7 @@ import hashlib
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.endpoint import Answer, endpoint
+from api.endpoint import OPEN, Answer, endpoint
 
 
 class Description:
@@ -21,6 +21,7 @@ class Description:
 @endpoint(
     "GET",
     "/openapi.json",
+    OPEN,
     answers={
         200: Answer("OpenAPI 3.1", media_type="application/openapi+json"),
         304: Answer("The same as before"),

@@ -1,11 +1,12 @@
 """`GET /metrics`: the node's state for Prometheus, read when it is asked for.
 
-Session ids are labels, and whoever can read them could read those calls: today that is this machine
-only, since a node listens on loopback until there are accounts.
+Session ids are labels: so it is told on the node's own machine, and elsewhere to whoever shows the
+token of FORECOURT_METRICS_TOKEN.
 """
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 
@@ -19,7 +20,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from api.guard import bearer_of
 from api.listeners import Forwarded
+from api.problems import Problem
 from api.recognizer import NodeRecognizer
 from api.traffic import Traffic
 from engine.asr.remote import RemoteRecognizer
@@ -168,12 +171,25 @@ def _counter(name: str, what: str, value: float) -> Metric:
 
 
 async def metrics(request: Request) -> Response:
+    """Sums over all dealerships, without ids: for who runs the node."""
+    if not _may_read(request):
+        raise Problem(404, "There is nothing at this address.")
     registry = CollectorRegistry()
     registry.register(Snapshot(request.app.state))
     ProcessCollector(registry=registry)
     encode, media_type = choose_encoder(request.headers.get("accept", ""))
     body = await run_in_threadpool(encode, registry)
     return Response(body, headers={"Content-Type": media_type, "Cache-Control": "no-store"})
+
+
+def _may_read(request: Request) -> bool:
+    """Who asks on the node's own machine, past the proxy, or shows the token of the settings."""
+    token: str = request.app.state.metrics_token
+    shown = bearer_of(request)
+    if token and shown is not None:
+        return hmac.compare_digest(token.encode(), shown.encode())
+    host = request.client.host if request.client else ""
+    return host in ("127.0.0.1", "::1") and "x-forwarded-for" not in request.headers
 
 
 routes = [Route("/metrics", metrics, methods=["GET"])]

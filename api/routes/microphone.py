@@ -76,6 +76,7 @@ def _measure(body: bytes) -> MicrophoneCheck:
 @endpoint(
     "POST",
     "/microphone-checks",
+    "session.create",
     body=Media("audio/wav", "16-bit PCM, one or two channels, 8 to 192 kHz, 0.5 to 20 s, 4 MiB"),
     answers={200: MicrophoneCheckView},
     errors=[422],

@@ -7,9 +7,10 @@ import threading
 from pathlib import Path
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
+
+from api.assets import Assets, Pages, vendored
 
 WEB = Path(__file__).parent.parent / "web"
 DESCRIPTORS = Path("/dev/fd")
@@ -28,16 +29,21 @@ POLICY = "; ".join(
 )
 
 
-async def practice(request: Request) -> Response:
-    return FileResponse(WEB / "practice.html", headers={"Cache-Control": "no-cache"})
-
-
-async def listen(request: Request) -> Response:
-    return FileResponse(WEB / "listen.html", headers={"Cache-Control": "no-cache"})
-
-
-async def docs(request: Request) -> Response:
-    return FileResponse(WEB / "docs.html", headers={"Cache-Control": "no-cache"})
+ASSETS = Assets(WEB / "static", vendored(WEB / "node_modules"))
+PAGES = {
+    "/": "practice.html",
+    "/listen": "listen.html",
+    "/docs": "docs.html",
+    "/sign-in": "sign-in.html",
+    "/link": "link.html",
+    "/account": "account.html",
+    "/calls": "calls.html",
+    "/people": "people.html",
+    "/teams": "teams.html",
+    "/audit": "audit.html",
+    "/inbox": "inbox.html",
+}
+"""The file of each page, by its path."""
 
 
 async def health(request: Request) -> Response:
@@ -71,10 +77,9 @@ def _descriptors() -> int | None:
     return sum(1 for _ in DESCRIPTORS.iterdir()) if DESCRIPTORS.is_dir() else None
 
 
+_served = Pages(WEB, PAGES, ASSETS)
 routes = [
-    Route("/", practice, methods=["GET"]),
-    Route("/listen", listen, methods=["GET"]),
-    Route("/docs", docs, methods=["GET"]),
+    *(Route(path, _served.get, methods=["GET"]) for path in PAGES),
     Route("/healthz", health, methods=["GET"]),
-    Mount("/static", StaticFiles(directory=WEB / "static"), name="static"),
+    Mount("/static", ASSETS, name="static"),
 ]

@@ -70,7 +70,13 @@ class PlaybookBody(Wire):
     objections: list[ObjectionView]
 
 
-@endpoint("GET", "/playbooks/{digest}", params=PlaybookPath, answers={200: PlaybookBody})
+@endpoint(
+    "GET",
+    "/playbooks/{digest}",
+    "playbook.read",
+    params=PlaybookPath,
+    answers={200: PlaybookBody},
+)
 async def get_playbook(request: Request, params: PlaybookPath) -> Response:
     """A playbook, for ever the same; 404 for one that no call of this node was held with."""
     found = await request.app.state.playbooks.find(params.digest)

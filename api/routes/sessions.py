@@ -1,23 +1,40 @@
-"""`/api/v1/sessions`: create, list, get, consent, events, recording."""
+"""`/api/v1/sessions`: create, list, get, delete, consent, events, recording."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 
+from api import ownership
+from api.call import CallOwner
 from api.calls import Calls, calls_of
 from api.endpoint import Answer, endpoint
-from api.past import STOPPED
+from api.identity import Identity, identity_of
+from api.leftovers import STOPPED
 from api.problems import Problem
-from api.views import ConsentView, CreateSession, SessionPath, SessionView
-from engine.events import Event, Wire
+from api.ranges import ranged
+from api.services import services_of
+from api.store.base import MAX_OFFSET
+from api.store.documents import Name
+from api.store.repositories.sessions import SessionFilter
+from api.times import Time
+from api.views import (
+    ConsentView,
+    CreateSession,
+    SessionId,
+    SessionPage,
+    SessionPath,
+    SessionView,
+)
+from engine.events import Event, SessionState, SessionType, Wire
 
 MAX_LIST = 200
 STREAM_GRACE_S = 4.0
@@ -27,9 +44,54 @@ MAX_STREAMED = 1_000
 
 
 class ListQuery(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    """Which calls: those that meet all that is given."""
 
+    model_config = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=False)
+
+    user_id: SessionId | None = None
+    team_id: SessionId | None = None
+    session_type: SessionType | None = None
+    status: SessionState | None = None
+    started_from: Time | None = None
+    started_before: Time | None = None
+    feedback_code: Name | None = None
+    sort: Literal[
+        "createdAt",
+        "-createdAt",
+        "startTime",
+        "-startTime",
+        "durationMs",
+        "-durationMs",
+        "metrics.confidence",
+        "-metrics.confidence",
+        "metrics.clarity",
+        "-metrics.clarity",
+        "metrics.pace",
+        "-metrics.pace",
+        "metrics.volume",
+        "-metrics.volume",
+    ] = "-createdAt"
+    offset: Annotated[int, Field(ge=0, le=MAX_OFFSET)] = 0
     limit: Annotated[int, Field(ge=0, le=MAX_LIST)] = 50
+
+    def filter(self, identity: Identity) -> SessionFilter:
+        """What is asked for, as far as whoever asks may see it."""
+        users = None if self.user_id is None else [self.user_id]
+        teams = None if self.team_id is None else [self.team_id]
+        reach = identity.reach("session.list")
+        if reach == "T" and identity.team_ids:
+            teams = sorted(identity.team_ids if teams is None else identity.team_ids & set(teams))
+        elif reach != "D":
+            users = [identity.user_id] if users in (None, [identity.user_id]) else []
+        return SessionFilter(
+            user_ids=users,
+            team_ids=teams,
+            session_type=self.session_type,
+            status=self.status,
+            started_from=self.started_from,
+            started_before=self.started_before,
+            feedback_code=self.feedback_code,
+        )
 
 
 class EventsQuery(BaseModel):
@@ -44,43 +106,63 @@ class NewSession(SessionView):
     resume_token: str
 
 
-class SessionList(Wire):
-    items: list[SessionView]
-
-
 class EventList(Wire):
     items: list[Event]
 
 
-@endpoint("POST", "/sessions", body=CreateSession, answers={201: NewSession}, errors=[503])
+@endpoint(
+    "POST",
+    "/sessions",
+    "session.create",
+    body=CreateSession,
+    answers={201: NewSession},
+    once=True,
+)
 async def create(request: Request, body: CreateSession) -> Response:
     """Create a session.
 
     Its consent comes next (`PUT /sessions/{id}/consent`), then its audio (`whipUrl`).
     """
-    view, token = calls_of(request).create(body)
+    identity = identity_of(request)
+    # Whoever is in several teams speaks for the one that has been there for longest.
+    team_id = min(identity.team_ids, default=None)
+    owner = CallOwner(
+        identity.dealership_id, identity.user_id, team_id, identity.family, identity.issued_at
+    )
+    view, token = await calls_of(request).create(body, owner)
     made = NewSession(**dict(view), resume_token=token)
     headers = {"Location": f"/api/v1/sessions/{view.id}", "Cache-Control": "no-store"}
     content = made.model_dump_json(by_alias=True)
     return Response(content, 201, headers, media_type="application/json")
 
 
-@endpoint("GET", "/sessions", query=ListQuery, answers={200: SessionList})
-async def list_sessions(request: Request, query: ListQuery) -> SessionList:
-    """The newest sessions, newest first."""
-    views = await calls_of(request).newest(query.limit)
-    return SessionList(items=views)
+@endpoint("GET", "/sessions", "session.list", query=ListQuery, answers={200: SessionPage})
+async def list_sessions(request: Request, query: ListQuery) -> SessionPage:
+    """The sessions that you may see: your own, those of your teams, or all of the dealership."""
+    identity = identity_of(request)
+    return await calls_of(request).page(
+        identity.dealership_id, query.filter(identity), query.sort, query.offset, query.limit
+    )
 
 
-@endpoint("GET", "/sessions/{id}", params=SessionPath, answers={200: SessionView})
+@endpoint(
+    "GET",
+    "/sessions/{id}",
+    "session.read",
+    owner=ownership.session,
+    params=SessionPath,
+    answers={200: SessionView},
+)
 async def get_session(request: Request, params: SessionPath) -> SessionView:
     """One session."""
-    return await calls_of(request).view(params.id)
+    return await calls_of(request).view(_dealership(request), params.id)
 
 
 @endpoint(
     "PUT",
     "/sessions/{id}/consent",
+    "session.consent",
+    owner=ownership.session,
     params=SessionPath,
     body=ConsentView,
     answers={200: ConsentView},
@@ -88,18 +170,27 @@ async def get_session(request: Request, params: SessionPath) -> SessionView:
 )
 async def put_consent(request: Request, params: SessionPath, body: ConsentView) -> ConsentView:
     """Give consent, before the call begins."""
-    return await calls_of(request).consent(params.id, body)
+    return await calls_of(request).consent(_dealership(request), params.id, body)
 
 
-@endpoint("GET", "/sessions/{id}/consent", params=SessionPath, answers={200: ConsentView})
+@endpoint(
+    "GET",
+    "/sessions/{id}/consent",
+    "session.read",
+    owner=ownership.session,
+    params=SessionPath,
+    answers={200: ConsentView},
+)
 async def get_consent(request: Request, params: SessionPath) -> ConsentView:
     """The consent that was given."""
-    return await calls_of(request).consent_of(params.id)
+    return await calls_of(request).consent_of(_dealership(request), params.id)
 
 
 @endpoint(
     "GET",
     "/sessions/{id}/events",
+    "session.events",
+    owner=ownership.session,
     params=SessionPath,
     query=EventsQuery,
     answers={
@@ -112,18 +203,19 @@ async def get_events(request: Request, params: SessionPath, query: EventsQuery) 
 
     With `Accept: text/event-stream` they come as they happen, from `Last-Event-ID` on.
     """
-    session_id, after_seq = params.id, query.after
+    calls, after_seq = calls_of(request), query.after
+    session = (_dealership(request), params.id)
     if "last-event-id" in request.headers:
         after_seq = _seq(request.headers["last-event-id"])
-    view = await calls_of(request).view(session_id)
+    view = await calls.view(*session)
     if "text/event-stream" not in request.headers.get("accept", ""):
-        items = await calls_of(request).events(session_id, after_seq)
+        items = await calls.events(*session, after_seq)
         return JSONResponse({"items": items})
-    if view.status == "completed" and not await calls_of(request).events(session_id, after_seq):
+    if view.status == "completed" and not await calls.events(*session, after_seq):
         # To a browser's EventSource this says: do not come back (HTML, 9.2.5).
         return Response(status_code=204)
     return EventSourceResponse(
-        _stream(calls_of(request), session_id, after_seq), shutdown_grace_period=STREAM_GRACE_S
+        _stream(calls, *session, after_seq), shutdown_grace_period=STREAM_GRACE_S
     )
 
 
@@ -133,7 +225,9 @@ def _seq(text: str) -> int:
     return int(text)
 
 
-async def _stream(calls: Calls, session_id: str, after_seq: int) -> AsyncIterator[ServerSentEvent]:
+async def _stream(
+    calls: Calls, dealership_id: str, session_id: str, after_seq: int
+) -> AsyncIterator[ServerSentEvent]:
     """Journalled events, then live ones, without a gap or a repeat, until the call completes or
     this node stops."""
     queue: asyncio.Queue[Event] = asyncio.Queue(MAX_STREAMED)
@@ -145,10 +239,10 @@ async def _stream(calls: Calls, session_id: str, after_seq: int) -> AsyncIterato
         except asyncio.QueueFull:
             behind.set()
 
-    session = calls.session(session_id)
+    session = calls.session(dealership_id, session_id)
     undo = session.subscribe(take) if session is not None else None
     try:
-        for event in await calls.events(session_id, after_seq):
+        for event in await calls.events(dealership_id, session_id, after_seq):
             after_seq = event["seq"]
             yield _sse(event)
         while (session is not None and session.state != "completed") or not queue.empty():
@@ -174,6 +268,9 @@ def _sse(event: dict[str, object]) -> ServerSentEvent:
 @endpoint(
     "GET",
     "/sessions/{id}/recording",
+    "session.recording",
+    owner=ownership.session,
+    media=True,
     params=SessionPath,
     answers={
         200: Answer("The trainee's voice on session time", media_type="audio/ogg"),
@@ -183,13 +280,59 @@ def _sse(event: dict[str, object]) -> ServerSentEvent:
 )
 async def get_recording(request: Request, params: SessionPath) -> Response:
     """The recording, Ogg/Opus, in whole or in ranges; of a live call what there is by now."""
-    recording = await calls_of(request).recording(params.id)
-    headers = {"Cache-Control": "no-store"}
+    recording = await calls_of(request).recording(_dealership(request), params.id)
     if recording is None:
         raise Problem(404, "No recording is kept of this call.")
-    if isinstance(recording, bytes):
-        return Response(recording, headers=headers, media_type="audio/ogg")
-    return FileResponse(recording, media_type="audio/ogg", headers=headers)
+    return ranged(request, recording, "audio/ogg")
+
+
+@endpoint(
+    "DELETE",
+    "/sessions/{id}/consent",
+    "session.consent",
+    owner=ownership.session,
+    params=SessionPath,
+    answers={204: Answer("The consent is withdrawn")},
+)
+async def delete_consent(request: Request, params: SessionPath) -> Response:
+    """Withdraw consent: a call that goes on ends at once, and its recording and all words of it are
+    destroyed. Before a call begins, it only cannot begin."""
+    identity = identity_of(request)
+    await _recorded(request, "session.consent", params.id)
+    await calls_of(request).withdraw(identity.dealership_id, params.id, identity.user_id)
+    return Response(status_code=204)
+
+
+@endpoint(
+    "DELETE",
+    "/sessions/{id}",
+    "session.delete",
+    owner=ownership.session,
+    params=SessionPath,
+    answers={204: Answer("It is gone")},
+)
+async def delete_session(request: Request, params: SessionPath) -> Response:
+    """Destroy a session with all that was kept of it; a call that goes on ends."""
+    await _recorded(request, "session.delete", params.id)
+    await calls_of(request).erase(_dealership(request), params.id)
+    return Response(status_code=204)
+
+
+async def _recorded(request: Request, action: str, session_id: str) -> None:
+    """Write down in the audit log what is about to be done."""
+    identity = identity_of(request)
+    await services_of(request).audit.record(
+        dealership_id=identity.dealership_id,
+        actor_id=identity.user_id,
+        action=action,
+        target_type="session",
+        target_id=session_id,
+        outcome="allowed",
+    )
+
+
+def _dealership(request: Request) -> str:
+    return identity_of(request).dealership_id
 
 
 endpoints = [
@@ -200,4 +343,6 @@ endpoints = [
     get_consent,
     get_events,
     get_recording,
+    delete_consent,
+    delete_session,
 ]

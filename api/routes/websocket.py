@@ -13,7 +13,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDiscon
 
 from api import problems
 from api.calls import Calls
-from api.endpoint import Answer, endpoint
+from api.endpoint import OPEN, Answer, endpoint
 from api.problems import Problem
 from api.views import SessionPath
 from signaling.websocket import SUBPROTOCOL, Goodbye, Hello, Socket, farewell, greeted
@@ -134,6 +134,7 @@ def _origin(url: str) -> tuple[str, str, int] | None:
 @endpoint(
     "GET",
     "/sessions/{id}/socket",
+    OPEN,
     params=SessionPath,
     answers={101: Answer("With an upgrade to WebSocket, where UDP is blocked")},
     errors=[400, 403, 426, 503],

@@ -5,15 +5,19 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api import negotiation
+from api import negotiation, ownership
 from api.calls import calls_of
 from api.endpoint import Answer, endpoint
+from api.identity import identity_of
+from api.services import services_of
 from api.views import ResourcePath, SessionPath
 
 
 @endpoint(
     "POST",
     "/sessions/{id}/whep",
+    "session.listen",
+    owner=ownership.session,
     params=SessionPath,
     body=negotiation.OFFERED,
     answers={201: negotiation.ANSWERED},
@@ -22,8 +26,16 @@ from api.views import ResourcePath, SessionPath
 async def listen(request: Request, params: SessionPath) -> Response:
     """Listen to a live call (WHEP)."""
     offer = await negotiation.offer_of(request)
-    session_id = params.id
-    answer, resource = await calls_of(request).listen(session_id, offer)
+    identity, session_id = identity_of(request), params.id
+    await services_of(request).audit.record(
+        dealership_id=identity.dealership_id,
+        actor_id=identity.user_id,
+        action="session.listen",
+        target_type="session",
+        target_id=session_id,
+        outcome="allowed",
+    )
+    answer, resource = await calls_of(request).listen(identity.dealership_id, session_id, offer)
     location = f"/api/v1/sessions/{session_id}/whep/{resource}"
     links = calls_of(request).ice.links(session_id)
     return negotiation.answered(answer, location, resource, links)
@@ -32,6 +44,8 @@ async def listen(request: Request, params: SessionPath) -> Response:
 @endpoint(
     "OPTIONS",
     "/sessions/{id}/whep",
+    "session.listen",
+    owner=ownership.session,
     params=SessionPath,
     answers={200: negotiation.DESCRIBED},
     errors=[409],
@@ -39,13 +53,15 @@ async def listen(request: Request, params: SessionPath) -> Response:
 async def describe(request: Request, params: SessionPath) -> Response:
     """What listening takes; relay credentials only where there is a live call to hear."""
     session_id = params.id
-    await calls_of(request).audible(session_id)
+    await calls_of(request).audible(identity_of(request).dealership_id, session_id)
     return negotiation.described(request, calls_of(request).ice.links(session_id))
 
 
 @endpoint(
     "PATCH",
     "/sessions/{id}/whep/{resource}",
+    "session.listen",
+    owner=ownership.session,
     params=ResourcePath,
     body=negotiation.TRICKLED,
     answers={204: Answer("The candidates are taken")},
@@ -63,6 +79,8 @@ async def trickle(request: Request, params: ResourcePath) -> Response:
 @endpoint(
     "DELETE",
     "/sessions/{id}/whep/{resource}",
+    "session.listen",
+    owner=ownership.session,
     params=ResourcePath,
     answers={200: Answer("The listener has left")},
 )
@@ -75,6 +93,8 @@ async def delete(request: Request, params: ResourcePath) -> Response:
 @endpoint(
     "OPTIONS",
     "/sessions/{id}/whep/{resource}",
+    "session.listen",
+    owner=ownership.session,
     params=ResourcePath,
     answers={200: negotiation.DESCRIBED},
 )

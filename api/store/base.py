@@ -34,7 +34,7 @@ COMMON = ("id", "dealershipId", "createdAt", "updatedAt")
 D = TypeVar("D", bound=Document)
 H = TypeVar("H", bound=Document)
 Value = str | int | float | bool | datetime | None
-Operator = Literal["is", "in", "has", ">=", ">", "<"]
+Operator = Literal["is", "in", "has", "has any", ">=", ">", "<"]
 
 _MEMBER = re.compile(r"[A-Za-z0-9_]{1,80}")
 
@@ -97,7 +97,8 @@ class Locked(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """`has` asks an array for a member; the comparisons never match null."""
+    """`has` asks an array for a member, `has any` for one of several; the comparisons never match
+    null."""
 
     field: str
     operator: Operator
@@ -119,6 +120,13 @@ def has(field: str, value: Value) -> Condition:
     if isinstance(value, str) and "\0" in value:
         raise ValueError(f"{field}: no member can hold a NUL")
     return Condition(field, "has", value)
+
+
+def has_any(field: str, values: Sequence[str]) -> Condition:
+    """Raises `ValueError` as `has` and `one_of` do; no value at all finds nothing."""
+    for value in values:
+        has(field, value)
+    return Condition(field, "has any", one_of(field, values).value)
 
 
 def at_least(field: str, value: Value) -> Condition:
@@ -231,7 +239,7 @@ class Kind(Generic[D, H]):
                 raise ValueError(f"{self.name}.{name} cannot be asked for numbers beyond 2^53")
             if isinstance(one, datetime) and one.tzinfo is None:
                 raise ValueError(f"{self.name}.{name} cannot be asked for a time without a zone")
-        if (condition.operator == "has") != (name in self.arrays):
+        if (condition.operator in ("has", "has any")) != (name in self.arrays):
             raise ValueError(f"{self.name}.{name} cannot be asked with {condition.operator}")
         if name in self.columns and name not in self.counts:
             return

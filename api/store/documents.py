@@ -26,7 +26,7 @@ from engine.events import Score, SessionState, SessionType
 
 Role = Literal["admin", "manager", "coach", "salesperson"]
 UserStatus = Literal["invited", "active", "disabled"]
-LinkPurpose = Literal["invite", "verify", "reset", "first_admin"]
+LinkPurpose = Literal["invite", "verify", "reset", "first_admin", "enrol"]
 Outcome = Literal["allowed", "refused", "failed"]
 MIB = 2**20
 
@@ -58,7 +58,11 @@ Wrapped = Annotated[str, StringConstraints(max_length=400)]
 Email = Annotated[
     str,
     StringConstraints(
-        to_lower=True, strip_whitespace=True, max_length=254, pattern=r"^[^@\s]+@[^@\s]+$"
+        to_lower=True,
+        strip_whitespace=True,
+        max_length=254,
+        # As HTML has it for <input type=email>, without dots at the ends of the domain.
+        pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?$",
     ),
 ]
 Count = Annotated[int, Field(ge=0, le=2**53)]
@@ -113,6 +117,8 @@ class Dealership(Document):
     name: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}$")] = "en"
     policy: Policy = Policy()
+    key_check: Wrapped | None = None
+    """By it a node tells whether its master keys are those that this store was written with."""
 
 
 class Team(Document):
@@ -188,6 +194,20 @@ class Recording(Part):
     media_type: Short = "audio/ogg"
 
 
+class JournalBlob(Part):
+    """Where a call's journal is: the id of its sealed blob, and its size when sealed."""
+
+    blob_id: Short
+    size_bytes: Count
+
+
+class VolumeJudgement(Part):
+    """Whether level was judged, and if not, why not."""
+
+    enabled: bool
+    reason: Short | None = None
+
+
 class SessionHead(Document):
     """A call as lists show it; without its words."""
 
@@ -198,20 +218,28 @@ class SessionHead(Document):
     start_time: Moment | None = None
     end_time: Moment | None = None
     duration_ms: Count = 0
+    language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}$")] = "en"
+    recording_consent: bool | None = None
+    volume_feedback: VolumeJudgement | None = None
     metrics: SessionMetrics = SessionMetrics()
+    quantities: Annotated[dict[Name, float | None], Field(max_length=100)] | None = None
+    """What the scores were computed from (`engine.events.Quantities`)."""
+    feedback_count: Count = 0
     feedback_counts: Annotated[dict[Name, Count], Field(max_length=500)] = {}
     playbook: PlaybookRef | None = None
     data_key: Wrapped | None = None
     """Wrapped by a master key; None once erased, which makes the rest unreadable for ever."""
     node: Short
     recording: Recording | None = None
+    journal: JournalBlob | None = None
 
 
 class TrainingSession(SessionHead):
-    """A call; `transcript` and `feedback` are JSON, sealed, written when it is over."""
+    """A call; `transcript`, `feedback` and `summary` are JSON, sealed, written when it is over."""
 
     transcript: Sealed | None = None
     feedback: Sealed | None = None
+    summary: Sealed | None = None
 
 
 class Event(Document):
@@ -256,6 +284,8 @@ class Link(Document):
     purpose: LinkPurpose
     digest: Digest
     user_id: Id
+    email: Email | None = None
+    """Of a verification: the address that it confirms."""
     expires_at: Moment
     used_at: Moment | None = None
 

@@ -57,7 +57,15 @@ _DUPLICATE_KEY = 11000
 _CHUNK = 200
 _SCHEMA = "_schema"
 """In every document: the schema it was written under, so that a migration can be taken up again."""
-_OPERATORS = {"is": "$eq", "has": "$eq", "in": "$in", ">=": "$gte", ">": "$gt", "<": "$lt"}
+_OPERATORS = {
+    "is": "$eq",
+    "has": "$eq",
+    "in": "$in",
+    "has any": "$in",
+    ">=": "$gte",
+    ">": "$gt",
+    "<": "$lt",
+}
 
 
 class MongoDatabase:

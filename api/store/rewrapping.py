@@ -13,7 +13,7 @@ from typing import Final
 
 from api.store.base import Stale
 from api.store.crypto import Damaged, MasterKeys, WrongKey
-from api.store.documents import TrainingSession, User
+from api.store.documents import Dealership, SessionHead, TrainingSession, User
 from api.store.kinds import SESSIONS, USERS
 from api.store.repositories.scoped import ATTEMPTS, Now, utc_now
 from api.store.repositories.sessions import Sessions
@@ -34,7 +34,7 @@ class Rewrapped:
     failed: tuple[str, ...]
 
 
-def place(document: TrainingSession | User) -> str:
+def place(document: SessionHead | User) -> str:
     """What a data key is bound to: ``dealership:collection:id``."""
     name = USERS.name if isinstance(document, User) else SESSIONS.name
     return f"{document.dealership_id}:{name}:{document.id}"
@@ -50,7 +50,7 @@ async def rewrap(
 
     `told` is called after each batch with the collection's name and how many were looked at.
     """
-    done, failed = 0, []
+    done, failed = await _rewrap_checks(store, masters, now), []
     for repository in (store.sessions, store.users):
         looked_at = 0
         async for batch in _batches(repository):
@@ -67,6 +67,9 @@ async def rewrap(
 async def wrapped_by(store: Store, masters: MasterKeys) -> Counter[str]:
     """How many data keys each master key wraps. What is no wrapped key counts under ``""``."""
     counts: Counter[str] = Counter()
+    async for dealership in _dealerships(store):
+        if dealership.key_check is not None:
+            counts[masters.key_of(dealership.key_check)] += 1
     for repository in (store.sessions, store.users):
         async for batch in _batches(repository):
             for document in batch:
@@ -77,6 +80,29 @@ async def wrapped_by(store: Store, masters: MasterKeys) -> Counter[str]:
                 except Damaged:
                     counts[""] += 1
     return counts
+
+
+async def _rewrap_checks(store: Store, masters: MasterKeys, now: Now) -> int:
+    """Key checks are made anew with the current key; those of other keys stay, for the next start
+    to refuse."""
+    done = 0
+    async for found in _dealerships(store):
+        check = found.key_check
+        if check is None or masters.key_of(check) == masters.current:
+            continue
+        masters.verify(check)
+        changed = found.changed(now(), key_check=masters.check_value())
+        await store.dealerships.save(found.id, changed)
+        done += 1
+    return done
+
+
+async def _dealerships(store: Store) -> AsyncIterator[Dealership]:
+    after = ""
+    while found := await store.dealerships.every(after, BATCH):
+        for dealership in found:
+            yield dealership
+        after = found[-1].id
 
 
 async def _batches(

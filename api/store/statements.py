@@ -127,6 +127,11 @@ class Statements:
         if operator == "has":
             inside = f"SELECT 1 FROM json_each({column}) WHERE value = ?"
             return f"EXISTS ({inside})", (_held(value),)
+        if operator == "has any":
+            assert isinstance(value, tuple)
+            given = tuple(_held(one) for one in value)
+            inside = f"value IN ({', '.join('?' * len(given))})"
+            return f"EXISTS (SELECT 1 FROM json_each({column}) WHERE {inside})", given
         return f"{column} {_COMPARISONS[operator]} ?", (*before, _held(value))
 
 

@@ -13,15 +13,18 @@ import pytest
 from numpy.typing import NDArray
 
 from api.call import Call
+from api.folders import Folder
 from api.ids import new_id
 from api.settings import Settings
+from api.store.crypto import DataKey
 from api.views import CreateSession
 from benchmarks.domain.sentences import FOLDER
 from engine.asr.correction import Corrector
 from engine.asr.domain import load
-from engine.journal import read
 from signaling import stack
 from signaling.publisher import RATE, Publisher, load_audio
+from tests.api.keeping import OWNER
+from tests.kept import records_of
 from tests.node import running
 
 SAID = "The [Toyota] [RAV4] [XLE] is the one everybody asks for."
@@ -55,10 +58,9 @@ async def test_words_are_written_as_the_dealerships_own_list_has_them(
     own = tmp_path / "own.toml"
     own.write_text('model = [{ term = "Rav4", spoken = ["rav four"] }]\n')
     with running(tmp_path / "node", FORECOURT_DOMAIN_WORDS=str(own)) as node:
-        publisher = Publisher(node.url, said)
+        publisher = Publisher(node.account, said)
         await publisher.run()
-        (journal,) = node.sessions.glob("*/journal.jsonl")
-        first = next(iter(read(journal)))
+        first = records_of(node.data, publisher.session_id)[0]
     assert first["versions"]["domain"] == load(own).version
     finals = [item.event for item in publisher.received if item.event.type == "transcript.final"]
     words = [word[0] for event in finals for word in event.data["words"]]
@@ -74,7 +76,17 @@ def test_the_journal_tells_which_list_was_used(
 ) -> None:
     corrector = Corrector(load()) if is_used else None
     created = CreateSession(session_type="pitch", language=language)
-    call = Call(new_id(), created, datetime.now(UTC), created.volume_feedback(), b"")
+    session_id, now = new_id(), datetime.now(UTC)
+    call = Call(
+        session_id,
+        OWNER,
+        DataKey.new(),
+        Folder(Path("nowhere"), OWNER.dealership_id, session_id),
+        created,
+        now,
+        created.volume_feedback(),
+        b"",
+    )
     versions: dict[str, Any] = call.first_record(corrector)["versions"]
     assert ("domain" in versions) is has_version
     if has_version:

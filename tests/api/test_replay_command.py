@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -15,11 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from api.past import JOURNAL
+from api.folders import JOURNAL
 from engine.feedback import RULES
-from engine.journal import read
 from signaling import stack
 from signaling.publisher import RATE, Publisher, load_audio
+from tests.kept import in_the_clear, records_of
 from tests.node import Node
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -55,9 +54,9 @@ def calls(two_cities: Path, tmp_path_factory: pytest.TempPathFactory) -> Calls:
 
 async def _held(node: Node, speech: np.ndarray[Any, np.dtype[np.int16]]) -> list[str]:
     quiet = (speech[: 11 * RATE] * 0.4).astype(np.int16)
-    whole = Publisher(node.url, quiet, baseline=BASELINE)
-    broken = Publisher(node.url, speech, baseline=BASELINE)
-    unrecorded = Publisher(node.url, speech[:RATE], recording=False)
+    whole = Publisher(node.account, quiet, baseline=BASELINE)
+    broken = Publisher(node.account, speech, baseline=BASELINE)
+    unrecorded = Publisher(node.account, speech[:RATE], recording=False)
     for publisher in (whole, broken, unrecorded):
         await publisher.create()
         await publisher.connect()
@@ -99,12 +98,12 @@ def answer(*arguments: str, code: int) -> dict[str, Any]:
     return body
 
 
-def test_a_call_is_replayed_byte_for_byte(calls: Calls) -> None:
+def test_a_call_is_replayed_byte_for_byte(calls: Calls, tmp_path: Path) -> None:
     body = answer("replay", calls.whole, "--data", str(calls.data), code=0)
     assert body["identical"] is True
     assert (body["parts"], body["damagedLines"], body["unconfirmedEvents"]) == (1, 0, 0)
     assert body["events"] >= 10
-    told = forecourt("replay", str(calls.data / "sessions" / calls.whole))
+    told = forecourt("replay", str(in_the_clear(calls.data, calls.whole, tmp_path)))
     assert told.returncode == 0
     assert "Identical" in told.stdout
 
@@ -116,8 +115,8 @@ def test_a_call_that_a_crash_broke_is_replayed_byte_for_byte(calls: Calls) -> No
 
 
 def test_other_rules_give_other_cues(calls: Calls, tmp_path: Path) -> None:
-    journal = calls.data / "sessions" / calls.whole / JOURNAL
-    events = [record["e"] for record in read(journal) if record["k"] == "event"]
+    journal = records_of(calls.data, calls.whole)
+    events = [record["e"] for record in journal if record["k"] == "event"]
     given = {event["data"]["code"] for event in events if event["type"] == "feedback"}
     off = given & {rule.code for rule in RULES}
     rules = tmp_path / "rules.toml"
@@ -144,8 +143,7 @@ def test_a_rules_file_that_is_wrong_is_told_with_its_line(calls: Calls, tmp_path
 
 
 def test_a_damaged_line_is_told(calls: Calls, tmp_path: Path) -> None:
-    folder = tmp_path / calls.whole
-    shutil.copytree(calls.data / "sessions" / calls.whole, folder)
+    folder = in_the_clear(calls.data, calls.whole, tmp_path)
     journal = folder / JOURNAL
     journal.write_bytes(journal.read_bytes().replace(b'"type":"metrics"', b'"type":"metricz"', 1))
     body = answer("replay", str(folder), code=1)
@@ -176,9 +174,8 @@ def test_the_recording_gives_the_same_call_again(calls: Calls) -> None:
 
 
 def test_without_its_recording_a_call_cannot_be_reanalysed(calls: Calls, tmp_path: Path) -> None:
-    folder = tmp_path / calls.whole
-    folder.mkdir()
-    shutil.copy(calls.data / "sessions" / calls.whole / JOURNAL, folder)
+    folder = in_the_clear(calls.data, calls.whole, tmp_path)
+    (folder / "trainee.ogg").unlink()
     told = forecourt("reanalyse", str(folder))
     assert told.returncode == 2
     assert "no recording" in told.stderr

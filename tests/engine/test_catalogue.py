@@ -14,7 +14,7 @@ from engine.feedback import RULES
 
 each_language = pytest.mark.parametrize("language", LANGUAGES)
 WEB = Path(__file__).parents[2] / "api" / "web"
-PAGES = ["practice.html", "listen.html"]
+PAGES = sorted(page.name for page in WEB.glob("*.html") if page.name != "docs.html")
 SHOWN = re.compile(r"""["'`](page\.[\w.]*(?:\$\{)?)""")
 """A key in a module, or what comes before the part of it that is worked out."""
 VOID = {"meta", "link", "input", "br", "path", "circle", "rect", "use"}
@@ -117,18 +117,16 @@ def test_spanish_is_marked_as_beta() -> None:
 def test_a_served_page_says_what_the_english_catalogue_says(page: str) -> None:
     texts = catalogue(DEFAULT).texts
     marked = Marked(page).marked
-    assert len(marked) > 20
+    assert marked
     assert [one for one in marked if texts.get(one[0]) != one[1]] == []
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_no_words_of_a_page_are_left_to_one_language(page: str) -> None:
-    """But for names, keys, the languages themselves, and what is read without JavaScript."""
-    names = {"Forecourt", "English", "P", "B", "T", "G", "L", "X", "E", "⇧E", "Shift", "0:00"}
+    """But for names, keys, and what is read without JavaScript."""
+    names = {"Forecourt", "P", "B", "T", "G", "L", "X", "E", "⇧E", "Shift", "0:00"}
     left = [text for text in Marked(page).bare if text not in names]
-    assert [text for text in left if "JavaScript" not in text and " · Forecourt" not in text] == [
-        "Español (beta)"
-    ]
+    assert [text for text in left if "JavaScript" not in text and " · Forecourt" not in text] == []
 
 
 def test_the_modules_ask_for_texts_that_there_are() -> None:

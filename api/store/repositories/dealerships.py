@@ -23,6 +23,10 @@ class Dealerships(Scoped[Dealership, Dealership]):
         """Raises `Missing` or `Stale`."""
         await self._save(dealership_id, changed)
 
+    async def remove(self, dealership_id: str) -> bool:
+        """Of the operator. What belongs to it stays, and nobody reaches it."""
+        return bool(await self._remove(dealership_id, equal("id", dealership_id)))
+
     async def every(self, after: str = "", limit: int = MAX_MANY) -> list[Dealership]:
         """Of the node's own sweeps, which go from one tenant to the next; by id."""
         return await self._collection.scan(after, limit)

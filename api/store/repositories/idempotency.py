@@ -57,3 +57,6 @@ class IdempotencyKeys(Scoped[IdempotencyKey, IdempotencyKey]):
 
     async def forget_expired(self, dealership_id: str, before: datetime) -> int:
         return await self._remove(dealership_id, below("expiresAt", before))
+
+    async def remove_of_user(self, dealership_id: str, user_id: str) -> int:
+        return await self._remove(dealership_id, equal("userId", user_id))

@@ -21,6 +21,10 @@ class Links(Scoped[Link, Link]):
         """Of any dealership: only the link says which one. It may be used or expired."""
         return await self._collection.find([equal("digest", digest)])
 
+    async def cancel_first_admin(self) -> None:
+        """Remove every link for a first admin, of whichever dealership it would make."""
+        await self._collection.delete([equal("purpose", "first_admin")])
+
     async def use(self, dealership_id: str, link_id: str) -> bool:
         """Whether it was unused and in time. True for one of concurrent callers."""
 

@@ -51,6 +51,11 @@ class Inbox(Scoped[Notification, Notification]):
         now = self._now()
         return None if notification.read_at else notification.changed(now, read_at=now)
 
+    async def remove(self, dealership_id: str, user_id: str, notification_id: str) -> bool:
+        """Whether the person had such a notification."""
+        where = [equal("userId", user_id), equal("id", notification_id)]
+        return bool(await self._remove(dealership_id, *where))
+
     async def forget_before(self, dealership_id: str, before: datetime) -> int:
         return await self._remove(dealership_id, below("createdAt", before))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -14,6 +14,10 @@ from api.store.repositories.scoped import Now, Page, Scoped, among, given, utc_n
 from engine.events import SessionState, SessionType
 
 Metric = Literal["confidence", "clarity", "pace", "volume"]
+Fields = Mapping[str, object]
+"""Of a document, by their Python names."""
+SEALED = ("data_key", "transcript", "feedback", "summary", "recording", "journal")
+"""What a call's words are in, and what leads to them."""
 UNFINISHED: tuple[SessionState, ...] = ("created", "active", "paused", "interrupted")
 
 
@@ -108,18 +112,50 @@ class Sessions(Scoped[TrainingSession, SessionHead]):
         """Destroy the data key, with which every word of the call was sealed."""
 
         def forget(session: TrainingSession) -> TrainingSession:
-            gone = {"data_key": None, "transcript": None, "feedback": None, "recording": None}
+            gone: dict[str, object] = dict.fromkeys(SEALED)
+            gone |= {"feedback_count": 0, "feedback_counts": {}}
             return session.changed(self._now(), **gone)
 
         return await self._change(dealership_id, [equal("id", session_id)], forget) is not None
+
+    async def change(
+        self, dealership_id: str, session_id: str, change: Callable[[TrainingSession], Fields]
+    ) -> TrainingSession | None:
+        """Give it the fields that `change` makes of what is stored at that moment; None where it is
+        not there, or `change` found nothing to do. Raises `Stale` after many attempts."""
+
+        def made(session: TrainingSession) -> TrainingSession | None:
+            fields = change(session)
+            return session.changed(self._now(), **fields) if fields else None
+
+        return await self._change(dealership_id, [equal("id", session_id)], made)
 
     async def remove(self, dealership_id: str, session_id: str) -> bool:
         return bool(await self._remove(dealership_id, equal("id", session_id)))
 
     async def unfinished(self, node: str) -> list[SessionHead]:
         """Of a node that starts: what it was in the midst of, in all dealerships, oldest first."""
-        where = [equal("node", node), one_of("status", UNFINISHED)]
-        return await self._collection.page(Query(where, ["createdAt"], limit=MAX_MANY))
+        return await self._all([equal("node", node), one_of("status", UNFINISHED)])
+
+    async def unbegun(
+        self, dealership_id: str, node: str, before: datetime, limit: int = 100
+    ) -> list[SessionHead]:
+        """What was created on `node` before then and never begun, the oldest first."""
+        where = [equal("node", node), equal("status", "created"), below("createdAt", before)]
+        return await self._list(dealership_id, where, ["createdAt"], limit=limit)
+
+    async def _all(self, where: Sequence[Condition]) -> list[SessionHead]:
+        found: list[SessionHead] = []
+        while True:
+            query = Query(where, ["createdAt"], offset=len(found), limit=MAX_MANY)
+            some = await self._collection.page(query)
+            found += some
+            if len(some) < MAX_MANY:
+                return found
+
+    async def of_id(self, session_id: str) -> TrainingSession | None:
+        """Of the operator, who names a call by its id alone; of any dealership."""
+        return await self._collection.find([equal("id", session_id)])
 
     async def every(self, after: str = "", limit: int = MAX_MANY) -> list[TrainingSession]:
         """Of the operator, who wraps data keys anew; of all dealerships, by id."""

@@ -52,6 +52,17 @@ class Tokens(Scoped[RefreshToken, RefreshToken]):
         """End a sign-in: its used tokens too, so that none is taken for a slow retry."""
         return await self._revoke(dealership_id, [equal("family", family)])
 
+    async def is_live(self, dealership_id: str, user_id: str, family: str) -> bool:
+        """Whether a sign-in still stands. A used token counts: its successor may be on its way."""
+        where = [equal("userId", user_id), equal("family", family), equal("revokedAt", None)]
+        where.append(above("expiresAt", self._now()))
+        return bool(await self._list(dealership_id, where, limit=1))
+
+    async def revoke_family_of(self, dealership_id: str, user_id: str, family: str) -> int:
+        """As `revoke_family`, if the sign-in is this person's."""
+        where = [equal("userId", user_id), equal("family", family)]
+        return await self._revoke(dealership_id, where)
+
     async def revoke_of_user(self, dealership_id: str, user_id: str) -> int:
         return await self._revoke(dealership_id, [equal("userId", user_id)])
 

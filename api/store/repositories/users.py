@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
-from api.store.base import MAX_MANY, Condition, Database, equal, has
+from api.store.base import MAX_MANY, Condition, Database, equal, has, has_any
 from api.store.documents import Role, User, UserStatus
 from api.store.kinds import USERS
 from api.store.repositories.scoped import Now, Page, Scoped, given, utc_now
@@ -27,25 +28,31 @@ class Users(Scoped[User, User]):
         """Of any dealership: who signs in has not said which one."""
         return await self._collection.find([equal("email", email.strip().lower())])
 
+    async def any_admin(self) -> bool:
+        """Of any dealership: whether the node has been taken into use."""
+        where = [equal("role", "admin"), equal("status", "active")]
+        return await self._collection.count(where) > 0
+
     async def page(
         self,
         dealership_id: str,
         *,
         role: Role | None = None,
         status: UserStatus | None = None,
-        team_id: str | None = None,
+        team_ids: Sequence[str] | None = None,
         sort: str = "email",
         offset: int = 0,
         limit: int = 50,
     ) -> Page[User]:
-        """Raises `ValueError` for a sort that is not one of `SORTS`."""
+        """`team_ids`: who is in one of them. Raises `ValueError` for a sort that is not one of
+        `SORTS`."""
         if sort not in self.SORTS:
             raise ValueError(f"people cannot be sorted by {sort}")
-        where = [*given("role", role), *given("status", status), *_in_team(team_id)]
+        where = [*given("role", role), *given("status", status), *_in_teams(team_ids)]
         return await self._page(dealership_id, where, [sort], offset, limit)
 
     async def in_team(self, dealership_id: str, team_id: str) -> list[User]:
-        return await self._list(dealership_id, _in_team(team_id), ["email"], limit=MAX_MANY)
+        return await self._list(dealership_id, [has("teamIds", team_id)], ["email"], limit=MAX_MANY)
 
     async def count_active(self, dealership_id: str, role: Role) -> int:
         """How many of a role can sign in: the last admin must stay."""
@@ -117,5 +124,5 @@ class Users(Scoped[User, User]):
         return await self._collection.scan(after, limit)
 
 
-def _in_team(team_id: str | None) -> list[Condition]:
-    return [] if team_id is None else [has("teamIds", team_id)]
+def _in_teams(team_ids: Sequence[str] | None) -> list[Condition]:
+    return [] if team_ids is None else [has_any("teamIds", team_ids)]

@@ -85,7 +85,7 @@ async def test_people_are_found_by_role_status_and_team(store: Store, sample: Sa
         email = f"{number}{new_id()}@example.com"
         user = sample.user(email=email, role=role, status=status, team_ids=teams)
         await store.users.add(mine, user)
-    page = await store.users.page(mine, team_id=team, limit=2)
+    page = await store.users.page(mine, team_ids=[team], limit=2)
     assert ([user.role for user in page.items], page.total) == (["admin", "coach"], 3)
     page = await store.users.page(mine, role="admin", status="active", sort="-createdAt")
     assert page.total == 1

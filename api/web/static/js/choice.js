@@ -1,4 +1,4 @@
-// The choice of language in the page's header.
+// The page's texts, and the choice of their language in the header.
 
 import { byId } from "./element.js";
 import { dismiss, notify } from "./notices.js";
@@ -21,24 +21,31 @@ export async function begin() {
   }
 }
 
-/** Offers the languages; `changed()` shows the present view afresh in the chosen one. */
+/** Shows the page in `wanted` from now on; whether that could be. */
+export async function speak(wanted) {
+  if (wanted === language()) return true;
+  try {
+    await load(wanted);
+  } catch (error) {
+    console.warn("The language could not be changed:", error);
+    notify("language", "bad", text("page.language_failed"));
+    return false;
+  }
+  dismiss("language");
+  remember("language", wanted);
+  return true;
+}
+
+/** Offers the languages; `changed(language)` shows the present view afresh in the chosen one. */
 export function offer(changed) {
   const select = byId("language");
   select.value = language();
   byId("language-choice").hidden = false;
   select.addEventListener("change", async () => {
-    try {
-      await load(select.value);
-    } catch (error) {
-      console.warn("The language could not be changed:", error);
-      select.value = language();
-      notify("language", "bad", text("page.language_failed"));
-      return;
-    }
-    dismiss("language");
+    const isChanged = await speak(select.value);
     select.value = language();
-    remember("language", language());
-    await changed();
+    if (!isChanged) return;
+    await changed(language());
     // A view shown afresh takes the focus, which would end a choice made by keyboard.
     select.focus();
   });

@@ -1,9 +1,11 @@
 // Shows the API's own description (OpenAPI 3.1) to people.
 
 import { byId, element } from "./element.js";
+import { visited } from "./shell.js";
 
 const LONGEST = 4;
 
+await visited();
 try {
   const answer = await fetch("/api/v1/openapi.json");
   if (!answer.ok) throw new Error(`openapi.json: ${answer.status}`);

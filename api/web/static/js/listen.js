@@ -3,7 +3,6 @@
 import { announce } from "./announce.js";
 import { session as getSession, sessions as getSessions } from "./api.js";
 import { Cards } from "./cards.js";
-import { begin, offer } from "./choice.js";
 import { byId, element } from "./element.js";
 import { Gauges } from "./gauges.js";
 import { Listening } from "./listening.js";
@@ -13,6 +12,7 @@ import { dismiss, dismissAll, notify } from "./notices.js";
 import { Panel } from "./panel.js";
 import { recall, remember } from "./preferences.js";
 import { CallRecord } from "./record.js";
+import { signedIn } from "./shell.js";
 import { language, text, write } from "./texts.js";
 import { Transcript } from "./transcript.js";
 
@@ -41,8 +41,6 @@ class Listen {
     byId("volume").addEventListener("input", ({ target }) => this.#volume(target.valueAsNumber));
     byId("volume").valueAsNumber = recall("listen-volume", 1);
     addEventListener("hashchange", () => void this.route());
-    // The address names the call; jumping to the content must not change it.
-    document.querySelector(".skip").addEventListener("click", (event) => { event.preventDefault(); byId("content").focus(); });
     addEventListener("pagehide", () => this.#listening?.stop());
   }
 
@@ -216,7 +214,6 @@ class Listen {
     const isFirst = !document.body.dataset.view;
     document.body.dataset.view = view;
     for (const section of document.querySelectorAll("[data-view]:not(body)")) section.hidden = section.dataset.view !== view;
-    byId("language-choice").hidden = view === "live";
     document.title = text(`page.listen.title.${view}`);
     scrollTo(0, 0);
     // A new view starts at its heading, for those who do not see it change.
@@ -232,8 +229,8 @@ function line({ id, sessionType, startTime, createdAt, durationMs, status }) {
   );
 }
 
-if (await begin()) {
-  const listen = new Listen();
-  offer(() => listen.route());
+let listen = null;
+if (await signedIn({ changed: () => listen.route() })) {
+  listen = new Listen();
   await listen.route();
 }

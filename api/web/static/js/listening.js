@@ -51,7 +51,7 @@ export class Listening extends EventTarget {
         problem = error;
       }
       const refusal = problem instanceof Problem ? problem : null;
-      if (refusal?.status === 404 || (refusal?.status === 409 && refusal.retryAfterS === null)) break;
+      if (refusal?.status === 403 || refusal?.status === 404 || (refusal?.status === 409 && refusal.retryAfterS === null)) break;
       if (refusal?.status === 409 && this.#isTrying) this.#enter("waiting");
       else if (refusal && this.#isTrying) this.#tell("state", { state: this.#state, problem: refusal });
       await this.#wait.for(refusal?.retryAfterS ? refusal.retryAfterS * 1000 : wait);

@@ -26,6 +26,13 @@ export function dateAndTime(iso) {
   return text("page.date.time", { day, time: date.toLocaleTimeString(locale(), { hour: "2-digit", minute: "2-digit" }) });
 }
 
+/** An ISO time -> "12 Nov 2026, 14:02": for lists. */
+export function shortly(iso) {
+  const date = new Date(iso);
+  const day = date.toLocaleDateString(locale(), { day: "numeric", month: "short", year: "numeric" });
+  return text("page.date.time", { day, time: date.toLocaleTimeString(locale(), { hour: "2-digit", minute: "2-digit" }) });
+}
+
 /** An ISO time -> "12 November". */
 export function day(iso) {
   return new Date(iso).toLocaleDateString(locale(), { day: "numeric", month: "long" });

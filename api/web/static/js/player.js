@@ -1,8 +1,12 @@
 // The recording of a call: plays from any moment, shows where the voice and the tips are.
 
+import { playable, recordingUrl } from "./api.js";
 import { byId, element } from "./element.js";
+import { notify } from "./notices.js";
 
 const LEAD_IN_S = 0.4;
+/** An <audio> may ask for the recording for ten minutes; asked again a little before they are over. */
+const ALLOWED_MS = 9 * 60_000;
 
 export class Player {
   #audio = byId("audio");
@@ -11,6 +15,8 @@ export class Player {
   #durationMs = 0;
   #onTime = null;
   #frame = 0;
+  #sessionId = null;
+  #allowedUntil = 0;
 
   constructor() {
     this.#strip.addEventListener("click", (event) => {
@@ -20,19 +26,23 @@ export class Player {
     this.#audio.addEventListener("play", () => this.#follow());
     this.#audio.addEventListener("pause", () => cancelAnimationFrame(this.#frame));
     this.#audio.addEventListener("seeked", () => this.#time());
+    this.#audio.addEventListener("error", () => void this.#mend());
   }
 
-  /** Loads the recording at `url` of the call `record`; `onTime(ms)` is told where it plays. */
-  load(url, record, durationMs, onTime) {
+  /** Loads the recording of session `id`, the call `record`; `onTime(ms)` is told where it plays. */
+  load(id, record, durationMs, onTime) {
     this.#durationMs = Math.max(1, durationMs);
     this.#onTime = onTime;
-    this.#audio.src = url;
+    this.#sessionId = id;
+    void this.#open(0);
     byId("player").hidden = false;
     this.#draw(record);
     this.#time();
   }
 
   unload() {
+    this.#sessionId = null;
+    this.#allowedUntil = 0;
     this.#audio.pause();
     this.#audio.removeAttribute("src");
     this.#audio.load();
@@ -42,8 +52,32 @@ export class Player {
 
   /** Plays from a little before `ms`. */
   play(ms, leadInS = LEAD_IN_S) {
+    if (this.#allowedUntil && performance.now() > this.#allowedUntil) void this.#allow().catch((problem) => console.warn("The recording may not be asked for:", problem));
     this.#audio.currentTime = Math.max(0, ms / 1000 - leadInS);
     this.#audio.play().catch((error) => console.warn("The recording did not play:", error));
+  }
+
+  async #allow() {
+    await playable(this.#sessionId);
+    this.#allowedUntil = performance.now() + ALLOWED_MS;
+  }
+
+  async #open(atS) {
+    const id = this.#sessionId;
+    try {
+      await this.#allow();
+    } catch (problem) {
+      if (id === this.#sessionId) notify("recording", "warn", problem.detail ?? problem.message);
+      return;
+    }
+    if (id !== this.#sessionId) return;
+    this.#audio.src = recordingUrl(id);
+    if (atS) this.#audio.currentTime = atS;
+  }
+
+  // A long pause may have outlasted what was allowed. What else is wrong, asking again does not mend.
+  async #mend() {
+    if (this.#sessionId && performance.now() > this.#allowedUntil) await this.#open(this.#audio.currentTime);
   }
 
   #draw(record) {

@@ -3,7 +3,6 @@
 import { createSession, events, giveConsent, session as fetchSession, sessions as fetchSessions } from "./api.js";
 import { forDevice, keepCall } from "./baseline.js";
 import { Check } from "./check.js";
-import { begin, offer } from "./choice.js";
 import { Consent, textVersion } from "./consent.js";
 import { byId } from "./element.js";
 import { Live } from "./live.js";
@@ -12,6 +11,7 @@ import { day } from "./moment.js";
 import { dismissAll, notify } from "./notices.js";
 import { CallRecord } from "./record.js";
 import { listSessions } from "./sessions.js";
+import { duringCall, signedIn } from "./shell.js";
 import { Summary, tellMissing } from "./summary.js";
 import { language, spokenLanguage, text, write } from "./texts.js";
 
@@ -31,7 +31,11 @@ class Practice {
   // The device whose level this call tells: none where it was changed, or where the level moves by itself.
   #levelOf = null;
 
-  constructor() {
+  #me;
+
+  /** `me`: the UserView of who practises. */
+  constructor(me) {
+    this.#me = me;
     this.#microphone.addEventListener("changed", () => { this.#levelOf = null; });
     addEventListener("hashchange", () => void this.route());
     byId("ready-form").addEventListener("submit", (event) => {
@@ -155,7 +159,7 @@ class Practice {
   async #showSessions(turn) {
     let items = [];
     try {
-      items = await fetchSessions();
+      items = await fetchSessions({ userId: this.#me.id });
     } catch (problem) {
       notify("sessions", "bad", problem.detail ?? problem.message, [{ label: text("page.try_again"), run: () => void this.route() }]);
     }
@@ -177,13 +181,7 @@ class Practice {
     if (view !== "summary") this.#summary.hide();
     if (!USES_MICROPHONE.has(view)) this.#microphone.close();
     this.#showSteps(view);
-    byId("navigation").hidden = view === "live";
-    byId("language-choice").hidden = view === "live";
-    const route = ["summary", "sessions"].includes(view) ? "sessions" : "practice";
-    for (const link of byId("navigation").children) {
-      if (link.dataset.route === route) link.setAttribute("aria-current", "page");
-      else link.removeAttribute("aria-current");
-    }
+    duringCall(view === "live");
     document.title = text(`page.title.${view}`);
     scrollTo(0, 0);
     // A new view starts at its heading, for those who do not see it change.
@@ -201,8 +199,9 @@ class Practice {
   }
 }
 
-if (await begin()) {
-  const practice = new Practice();
-  offer(() => practice.route());
+let practice = null;
+const me = await signedIn({ changed: () => practice.route() });
+if (me) {
+  practice = new Practice(me);
   await practice.route();
 }

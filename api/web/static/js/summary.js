@@ -1,6 +1,5 @@
 // After a call: its length, the four scores with what they rest on, tips and words, and the recording.
 
-import { recordingUrl } from "./api.js";
 import { kindOf } from "./cards.js";
 import { Covered } from "./covered.js";
 import { byId, element, icon, unseen } from "./element.js";
@@ -28,7 +27,7 @@ export class Summary {
     byId("summary-scores").replaceChildren(...tiles(metrics));
     byId("summary-talk").replaceChildren(...talk(metrics));
     const play = session.hasRecording ? (ms) => this.#player.play(ms) : null;
-    if (play) this.#player.load(recordingUrl(session.id), record, durationMs, (ms) => this.#said.mark(ms));
+    if (play) this.#player.load(session.id, record, durationMs, (ms) => this.#said.mark(ms));
     else this.#player.unload();
     showPoints(record.summary, play);
     void this.#covered.show(session, record.heard, play);
