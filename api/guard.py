@@ -12,11 +12,12 @@ from starlette.responses import Response
 from api.accounts.sign_in import SignIns, signed_out
 from api.auth import media
 from api.auth.media import MediaCookies
-from api.auth.roles import allows
+from api.auth.roles import Owner, allows
 from api.auth.tokens import Refused
 from api.endpoint import NOWHERE, Again, Endpoint
 from api.identity import Identity, identity_of
 from api.problems import Problem
+from api.store.base import StoreError
 from api.store.crypto import DataKey
 from api.store.documents import IdempotencyKey
 from api.store.repositories.scoped import Now
@@ -79,6 +80,21 @@ class Guard:
         if identity is None:
             raise signed_out()
         return identity
+
+    async def still(self, identity: Identity, action: str, owner: Owner | None) -> bool:
+        """Whether what `admit` let in may go on, for answers that take long. While the store is
+        away nothing changes."""
+        try:
+            now = await self._sign_ins.standing(
+                identity.dealership_id, identity.user_id, identity.family
+            )
+        except StoreError:
+            return True
+        return (
+            now is not None
+            and owner is not None
+            and allows(now.role, action, actor=now.actor, owner=owner)
+        )
 
     async def once(self, request: Request, each: Endpoint, said: bytes, answer: Again) -> Response:
         """Answers a create that was asked before with the same key and body as it did then. 409 for

@@ -83,6 +83,9 @@ class MediaCookies:
             raw = base64.b64decode(value + "=" * (-len(value) % 4), altchars=b"-_", validate=True)
         except (ValueError, binascii.Error):
             raise Refused("no media cookie") from None
+        if base64.urlsafe_b64encode(raw).rstrip(b"=").decode() != value:
+            # Another spelling of the same bytes.
+            raise Refused("no media cookie")
         text, mac = raw[:-_MAC_BYTES], raw[-_MAC_BYTES:]
         if not hmac.compare_digest(mac, self._mac(text)):
             raise Refused("its signature is wrong")

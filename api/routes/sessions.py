@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 
 from api import ownership
 from api.call import CallOwner
-from api.calls import Calls, calls_of
+from api.calls import calls_of
 from api.endpoint import Answer, endpoint
 from api.identity import Identity, identity_of
 from api.leftovers import STOPPED
@@ -41,6 +41,8 @@ STREAM_GRACE_S = 4.0
 """How long a stream may go on when the node stops: its call is ended first, and that is told."""
 MAX_STREAMED = 1_000
 """Events waiting for a slow reader of the stream; one more and it is closed, to be resumed."""
+LOOK_EVERY_S = 0.5
+"""How often a stream on which nothing happens looks whether its reader may still read."""
 
 
 class ListQuery(BaseModel):
@@ -214,9 +216,8 @@ async def get_events(request: Request, params: SessionPath, query: EventsQuery) 
     if view.status == "completed" and not await calls.events(*session, after_seq):
         # To a browser's EventSource this says: do not come back (HTML, 9.2.5).
         return Response(status_code=204)
-    return EventSourceResponse(
-        _stream(calls, *session, after_seq), shutdown_grace_period=STREAM_GRACE_S
-    )
+    events = _stream(request, identity_of(request), params.id, after_seq)
+    return EventSourceResponse(events, shutdown_grace_period=STREAM_GRACE_S)
 
 
 def _seq(text: str) -> int:
@@ -226,10 +227,13 @@ def _seq(text: str) -> int:
 
 
 async def _stream(
-    calls: Calls, dealership_id: str, session_id: str, after_seq: int
+    request: Request, identity: Identity, session_id: str, after_seq: int
 ) -> AsyncIterator[ServerSentEvent]:
-    """Journalled events, then live ones, without a gap or a repeat, until the call completes or
-    this node stops."""
+    """Journalled events, then live ones, without a gap or a repeat, until the call completes, this
+    node stops, or the reader may read no more."""
+    calls, guard = calls_of(request), services_of(request).guard
+    dealership_id = identity.dealership_id
+    owner = await calls.owner_of(dealership_id, session_id)
     queue: asyncio.Queue[Event] = asyncio.Queue(MAX_STREAMED)
     behind = asyncio.Event()
 
@@ -248,7 +252,13 @@ async def _stream(
         while (session is not None and session.state != "completed") or not queue.empty():
             if behind.is_set():
                 return
-            event = (await queue.get()).model_dump()
+            if not await guard.still(identity, "session.events", owner):
+                return
+            try:
+                async with asyncio.timeout(LOOK_EVERY_S):
+                    event = (await queue.get()).model_dump()
+            except TimeoutError:
+                continue
             if event["seq"] > after_seq:
                 after_seq = event["seq"]
                 yield _sse(event)

@@ -143,7 +143,7 @@ async def put_role(request: Request, params: IdPath, body: RoleBody) -> Response
     params=IdPath,
     body=TeamsBody,
     answers={200: UserView},
-    errors=[412, 428],
+    errors=[409, 412, 428],
 )
 async def put_teams(request: Request, params: IdPath, body: TeamsBody) -> Response:
     """Put somebody into other teams."""

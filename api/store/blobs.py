@@ -166,7 +166,7 @@ class Blobs:
         with self._answers(), contextlib.suppress(FileNotFoundError):
             await obstore.delete_async(self._at, blob.path)
             if self._folder is not None:
-                await asyncio.to_thread(_sync, (self._folder / blob.path).parent)
+                await asyncio.to_thread(_prune, (self._folder / blob.path).parent)
 
     async def list(
         self, dealership_id: str | None = None, session_id: str | None = None
@@ -298,6 +298,18 @@ def _settle(partial: Path, path: Path, root: Path) -> None:
         partial.unlink()
     for folder in (path.parent, path.parent.parent, root):
         _sync(folder)
+
+
+def _prune(folder: Path) -> None:
+    """Remove a session's folder once it is empty; its name is an id that was to be forgotten."""
+    try:
+        folder.rmdir()
+    except FileNotFoundError:
+        return
+    except OSError:
+        _sync(folder)  # there are others in it
+    else:
+        _sync(folder.parent)
 
 
 def _sync(path: Path) -> None:

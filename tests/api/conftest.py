@@ -23,9 +23,16 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
 
 @pytest.fixture(scope="session")
 def http(node: Node) -> Iterator[httpx.Client]:
-    """Addresses are below /api/v1."""
-    with httpx.Client(base_url=f"{node.url}/api/v1", timeout=30) as http:
+    """The admin's client. Addresses are below /api/v1."""
+    with node.client() as http:
         yield http
+
+
+@pytest.fixture(scope="session")
+def anonymous(node: Node) -> Iterator[httpx.Client]:
+    """The client of somebody who is not signed in. Addresses are below /api/v1."""
+    with httpx.Client(base_url=f"{node.url}/api/v1", timeout=30) as anonymous:
+        yield anonymous
 
 
 @pytest.fixture

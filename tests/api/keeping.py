@@ -75,9 +75,10 @@ CUE = Feedback(
 
 
 @asynccontextmanager
-async def keeping(data: Path) -> AsyncIterator[Keep]:
-    """An open store (SQLite), blobs and keys in `data`; the keys are always the same."""
-    store = Store(open_database(f"sqlite:///{data / 'store.db'}"))
+async def keeping(data: Path, url: str | None = None) -> AsyncIterator[Keep]:
+    """An open store (SQLite, unless `url` says another), blobs and keys in `data`; the keys are
+    always the same."""
+    store = Store(open_database(url or f"sqlite:///{data / 'store.db'}"))
     blobs = open_blobs(f"file://{data / 'blobs'}")
     await store.open()
     await blobs.open()

@@ -38,6 +38,7 @@ from tests.api.keeping import (
     keeping,
 )
 from tests.api.test_calls import ended, files_of, stored
+from tests.mongod import running
 from tests.recording import length_ms
 from tests.signaling.calling import until
 from tests.signaling.packets import RATE, encode, voice
@@ -480,3 +481,31 @@ async def test_a_delivery_that_is_stopped_delivers_nothing_more(tmp_path: Path) 
         before = other.pending
         live_session(calls, session_id).emit(Bookmark(at_ms=1), "trainee")
         assert other.pending == before
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+async def test_a_database_that_is_stopped_for_20_s_during_a_call_loses_no_event(
+    tmp_path: Path,
+) -> None:
+    with running(tmp_path / "server") as mongod:
+        async with (
+            keeping(tmp_path, mongod.url("calls")) as keep,
+            calling(tmp_path, keep) as calls,
+        ):
+            session_id = await begun(calls)
+            speak(calls, session_id)
+            session = live_session(calls, session_id)
+            for second in range(30):
+                if second == 4:
+                    await asyncio.to_thread(mongod.stop)
+                elif second == 24:
+                    await asyncio.to_thread(mongod.start)
+                for n in range(20):
+                    session.emit(Bookmark(at_ms=1_000 * second + n), "trainee")
+                await asyncio.sleep(1)
+            await ended(calls, session_id)
+            async with asyncio.timeout(60):
+                await check_whole(keep, calls, session_id)
+            told = await calls.events(DEALER, session_id, 0)
+            assert sum(event["type"] == "bookmark" for event in told) == 30 * 20 + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -60,7 +61,7 @@ async def test_words_are_written_as_the_dealerships_own_list_has_them(
     with running(tmp_path / "node", FORECOURT_DOMAIN_WORDS=str(own)) as node:
         publisher = Publisher(node.account, said)
         await publisher.run()
-        first = records_of(node.data, publisher.session_id)[0]
+        first = (await asyncio.to_thread(records_of, node.data, publisher.session_id))[0]
     assert first["versions"]["domain"] == load(own).version
     finals = [item.event for item in publisher.received if item.event.type == "transcript.final"]
     words = [word[0] for event in finals for word in event.data["words"]]

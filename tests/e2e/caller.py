@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from signaling import stack
-from signaling.publisher import Publisher, load_audio
+from signaling.publisher import Publisher, Server, load_audio
 
 CONNECTS_WITHIN_S = 30.0
 ENDS_WITHIN_S = 30.0
@@ -18,8 +18,8 @@ ENDS_WITHIN_S = 30.0
 class Caller:
     """One call in a thread of its own. Created on entry; `connect` begins it, `end` ends it."""
 
-    def __init__(self, url: str, speech: Path) -> None:
-        self._publisher = Publisher(url, load_audio(speech))
+    def __init__(self, server: Server, speech: Path) -> None:
+        self._publisher = Publisher(server, load_audio(speech))
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="caller", daemon=True)
         self._connected = False
@@ -63,10 +63,10 @@ class Caller:
 
 
 @contextmanager
-def calling(url: str, speech: Path) -> Iterator[Caller]:
+def calling(server: Server, speech: Path) -> Iterator[Caller]:
     """A caller whose session waits for `connect`."""
     stack.use_loopback(True)
-    caller = Caller(url, speech)
+    caller = Caller(server, speech)
     caller.create()
     try:
         yield caller

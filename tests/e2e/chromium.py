@@ -37,9 +37,10 @@ def context(
     width: int = 1280,
     height: int = 800,
     microphone_allowed: bool = True,
+    locale: str = "en-US",
 ) -> BrowserContext:
-    """A fresh profile for `origin`."""
-    made = browser.new_context(viewport={"width": width, "height": height})
+    """A fresh profile for `origin`, in which nobody is signed in."""
+    made = browser.new_context(viewport={"width": width, "height": height}, locale=locale)
     made.set_default_timeout(20_000)
     if microphone_allowed:
         made.grant_permissions(["microphone"], origin=origin)

@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import email
-import itertools
-import re
-import time
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from email import policy
-from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, Page
@@ -19,13 +13,8 @@ from playwright.sync_api import Browser, Page
 from api.account_client import Account
 from api.store.documents import Notification, SessionMetrics, TrainingSession
 from tests.api.seeds import Seeds, utc_now
-from tests.e2e import chromium
+from tests.e2e import people
 from tests.e2e.node import Node
-
-PASSWORD = "seven blue umbrellas"
-LINK = re.compile(r"https?://\S+/link#\S+")
-MAILED_WITHIN_S = 10.0
-_numbers = itertools.count(1)
 
 
 class Desk:
@@ -34,7 +23,7 @@ class Desk:
 
     def __init__(self, node: Node) -> None:
         self.node = node
-        self.errors: list[str] = []
+        self._errors: list[list[str]] = []
 
     def team(self, name: str) -> str:
         with self.node.client() as api:
@@ -44,37 +33,23 @@ class Desk:
 
     def person(self, role: str, first_name: str, *team_ids: str) -> Account:
         """Somebody who was invited, and has come."""
-        address = f"{first_name.lower()}.{next(_numbers)}@north-motors.example"
-        body = {"email": address, "role": role, "teamIds": team_ids}
-        with self.node.client() as api:
-            api.post("/users", json=body).raise_for_status()
+        address = people.invite(self.node, role, teamIds=team_ids)
+        secret = people.mailed_secret(self.node, address)
         said = {"firstName": first_name, "lastName": "Marsh"}
-        return Account.accept(self.node.url, self.mailed(address), address, PASSWORD, said)
+        password = people.new_password()
+        return Account.accept(self.node.url, secret, address, password, said)
 
-    def mailed(self, address: str, *, other_than: str = "") -> str:
-        """The link in the newest mail to `address`, once there is one `other_than` this."""
-        give_up_s = time.monotonic() + MAILED_WITHIN_S
-        while time.monotonic() < give_up_s:
-            links = [found for file in self._mails() if (found := _link(file, address))]
-            if links and links[0] != other_than:
-                return links[0]
-            time.sleep(0.02)
-        raise AssertionError(f"no mail to {address}")
-
-    def _mails(self) -> list[Path]:
-        return sorted((self.node.data / "mail").glob("*.eml"), reverse=True)
-
-    def opened(
-        self, browser: Browser, who: Account, path: str, *, width: int = 1280, height: int = 800
-    ) -> Page:
-        """A page in a fresh profile, signed in by another sign-in than `who`."""
-        context = chromium.context(browser, self.node.url, width=width, height=height)
-        own = Account.sign_in(self.node.url, who.email, who.password)
-        context.add_cookies([own.cookie()])
-        page = context.new_page()
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
+    def opened(self, browser: Browser, who: Account | None, path: str) -> Page:
+        """A page in a fresh profile that has just signed in; as the admin without `who`."""
+        page = people.signed_in(browser, self.node, who).new_page()
+        self._errors.append(people.watched(page))
         page.goto(self.node.url + path)
         return page
+
+    @property
+    def errors(self) -> list[str]:
+        """Of the scripts of every page that was opened."""
+        return [error for found in self._errors for error in found]
 
     def past_calls(self, who: Account, scores: list[int]) -> None:
         """A completed call on each of the last days, the newest last."""
@@ -117,15 +92,6 @@ class Desk:
         user = await seeds.store.users.by_email(who.email)
         assert user is not None
         return user.dealership_id
-
-
-def _link(file: Path, address: str) -> str | None:
-    message = email.message_from_bytes(file.read_bytes(), policy=policy.default)
-    body = message.get_body(("plain",))
-    if address not in str(message["To"]) or body is None:
-        return None
-    found = LINK.search(body.get_content())
-    return None if found is None else found[0]
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:

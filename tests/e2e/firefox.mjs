@@ -1,9 +1,9 @@
 // A short call through the practice page in Firefox, driven over WebDriver BiDi. Its fake microphone is a tone.
-// Usage: node firefox.mjs URL FIREFOX; prints what it saw as one line of JSON.
+// Usage: node firefox.mjs URL FIREFOX EMAIL PASSWORD; prints what it saw as one line of JSON.
 
 import puppeteer from "puppeteer-core";
 
-const [url, executablePath] = process.argv.slice(2);
+const [url, executablePath, email, password] = process.argv.slice(2);
 const seen = { steps: [], errors: [] };
 
 const browser = await puppeteer.launch({
@@ -27,6 +27,11 @@ try {
   const passed = (step) => seen.steps.push(step);
 
   await page.goto(url);
+  await page.waitForSelector("#sign-in");
+  await page.type("#sign-in input[name=email]", email);
+  await page.type("#sign-in input[name=password]", password);
+  await page.click("#sign-in button[type=submit]");
+  passed("signed in");
   await view("consent");
   seen.browser = await page.evaluate(() => navigator.userAgent);
   passed("consent");

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from tests import node
 
 
@@ -19,6 +17,6 @@ class Node(node.Node):
 
     def events(self, session_id: str) -> list[dict[str, Any]]:
         """The session's events, as the API tells them."""
-        answer = httpx.get(f"{self.url}/api/v1/sessions/{session_id}/events").raise_for_status()
+        answer = self.get(f"/sessions/{session_id}/events").raise_for_status()
         items: list[dict[str, Any]] = answer.json()["items"]
         return items

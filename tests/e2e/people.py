@@ -70,12 +70,29 @@ def join(node: Node, role: str = "salesperson") -> Account:
     return Account.accept(node.url, mailed_secret(node, address), address, new_password(), said)
 
 
-def signed_in(browser: Browser, node: Node, account: Account, **options: Any) -> BrowserContext:
-    """A fresh profile that has just signed in, in a sign-in of its own."""
+def signed_in(
+    browser: Browser, node: Node, account: Account | None = None, **options: Any
+) -> BrowserContext:
+    """A fresh profile that has just signed in, in a sign-in of its own; as the node's admin, who
+    prefers English and the device's theme, unless told otherwise."""
     context = chromium.context(browser, node.url, **options)
-    own = Account.sign_in(node.url, account.email, account.password)
+    if account is None:
+        own = node.sign_in()
+        _prefer_nothing(node, own)
+    else:
+        own = Account.sign_in(node.url, account.email, account.password)
     context.add_cookies([own.cookie()])  # type: ignore[list-item]
     return context
+
+
+def _prefer_nothing(node: Node, account: Account) -> None:
+    wanted = {"language": "en", "theme": "system", "notifications": {"email": True, "muted": []}}
+    with node.client(account) as client:
+        me = client.get("/me")
+        if me.json()["preferences"] != wanted:
+            path = f"/users/{account.user['id']}/preferences"
+            tag = {"If-Match": me.headers["etag"]}
+            client.put(path, json=wanted, headers=tag).raise_for_status()
 
 
 def watched(page: Page) -> list[str]:

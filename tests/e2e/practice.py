@@ -9,6 +9,8 @@ from typing import Any
 
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
+from tests.e2e.node import Node
+
 SPY = Path(__file__).with_name("spy.js")
 CHECKED_DEVICE = "Fake Default Audio Input"
 CHECK = {
@@ -26,9 +28,10 @@ class PracticePage:
     """One tab. `checked`: an earlier microphone check is remembered, so the step is not asked."""
 
     def __init__(
-        self, context: BrowserContext, url: str, *, checked: bool = False, script: str = ""
+        self, context: BrowserContext, node: Node, *, checked: bool = False, script: str = ""
     ) -> None:
-        self.url = url
+        self.node = node
+        self.url = node.url
         self.page: Page = context.new_page()
         self.errors: list[str] = []
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
@@ -108,9 +111,8 @@ class PracticePage:
         return self.page.url.rsplit("/", 1)[1]
 
     def api(self, path: str) -> Any:
-        answer = self.page.request.get(f"{self.url}/api/v1{path}")
-        assert answer.ok, answer.text()
-        return answer.json()
+        """What the node tells its admin."""
+        return self.node.get(path).raise_for_status().json()
 
     def words(self) -> list[str]:
         """Every word of the live transcript, tentative ones included, bare and in lower case."""

@@ -15,6 +15,7 @@ from engine import models
 from tests.e2e import chromium
 from tests.e2e.conftest import LOUDER_DB, QUIET_FROM_S, QUIET_TO_S
 from tests.e2e.node import Node
+from tests.e2e.people import signed_in
 from tests.e2e.practice import PracticePage
 from tests.e2e.speech import lowered
 
@@ -27,11 +28,11 @@ LIVELY = """() => {
 }"""
 
 
-def take(browser: Browser, url: str, target: Path, *, dark: bool, phone: bool) -> None:
+def take(browser: Browser, node: Node, target: Path, *, dark: bool, phone: bool) -> None:
     """Hold a call and photograph it."""
     width, height = (390, 844) if phone else (1280, 800)
-    context = chromium.context(browser, url, width=width, height=height)
-    practice = PracticePage(context, url)
+    context = signed_in(browser, node, width=width, height=height)
+    practice = PracticePage(context, node)
     practice.page.emulate_media(color_scheme="dark" if dark else "light")
     practice.open()
     practice.agree(recording=True)
@@ -64,7 +65,7 @@ def main() -> None:
         try:
             with sync_playwright() as playwright:
                 browser = chromium.launch(playwright, speech)
-                take(browser, node.url, given.target, dark=given.dark, phone=given.phone)
+                take(browser, node, given.target, dark=given.dark, phone=given.phone)
                 browser.close()
         finally:
             node.stop()

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.e2e import chromium
 from tests.e2e.node import Node
+from tests.e2e.people import signed_in
 from tests.e2e.practice import PracticePage
 
 AXE = Path(__file__).with_name("node_modules") / "axe-core" / "axe.min.js"
@@ -69,8 +69,8 @@ def _axe(page: Page) -> list[str]:
 
 @pytest.fixture(scope="module")
 def walk(node: Node, browser: Browser) -> Iterator[Walk]:
-    context = chromium.context(browser, node.url)
-    practice = PracticePage(context, node.url)
+    context = signed_in(browser, node)
+    practice = PracticePage(context, node)
     page, walk = practice.page, Walk()
 
     practice.open()
@@ -144,8 +144,8 @@ def test_targets_are_large_enough_for_a_finger(walk: Walk, step: str) -> None:
 
 
 def test_axe_does_find_what_is_wrong(node: Node, browser: Browser) -> None:
-    context = chromium.context(browser, node.url)
-    practice = PracticePage(context, node.url)
+    context = signed_in(browser, node)
+    practice = PracticePage(context, node)
     practice.open()
     practice.page.evaluate("document.querySelector('#consent-form h1, form').append(new Image())")
     assert any(violation.startswith("image-alt") for violation in _axe(practice.page))
@@ -167,8 +167,8 @@ def press_until(page: Page, target: Locator, key: str = "Tab") -> None:
 
 
 def test_a_call_needs_nothing_but_a_keyboard(node: Node, browser: Browser) -> None:
-    context = chromium.context(browser, node.url)
-    practice = PracticePage(context, node.url)
+    context = signed_in(browser, node)
+    practice = PracticePage(context, node)
     page = practice.page
     practice.open()
     press_until(page, page.get_by_label("Yes, listen"))
@@ -210,8 +210,8 @@ def test_a_call_needs_nothing_but_a_keyboard(node: Node, browser: Browser) -> No
 def test_shortcuts_rest_while_someone_types_and_when_turned_off(
     node: Node, browser: Browser
 ) -> None:
-    context = chromium.context(browser, node.url)
-    practice = PracticePage(context, node.url, checked=True)
+    context = signed_in(browser, node)
+    practice = PracticePage(context, node, checked=True)
     page = practice.page
     practice.call()
     practice.id("call-settings").locator("summary").click()

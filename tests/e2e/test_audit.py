@@ -23,7 +23,7 @@ def desk(node: Node) -> Iterator[Desk]:
 
 def test_what_was_done_is_told_in_words_and_as_a_file(desk: Desk, browser: Browser) -> None:
     joined = desk.person("salesperson", "Abel")
-    page = desk.opened(browser, desk.node.account, "/audit")
+    page = desk.opened(browser, None, "/audit")
     first = page.locator("#audit tbody tr").first
     expect(first).to_be_visible()
     page.get_by_label("What", exact=True).select_option("user.join")

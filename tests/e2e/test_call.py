@@ -11,8 +11,8 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from engine.catalogue import catalogue
-from tests.e2e import chromium
 from tests.e2e.node import Node
+from tests.e2e.people import signed_in
 from tests.e2e.practice import PracticePage
 from tests.e2e.speech import TEXT
 
@@ -61,8 +61,8 @@ class Seen:
 
 @pytest.fixture(scope="module")
 def seen(node: Node, browser: Browser) -> Iterator[Seen]:
-    context = chromium.context(browser, node.url)
-    practice = PracticePage(context, node.url)
+    context = signed_in(browser, node)
+    practice = PracticePage(context, node)
     page = practice.page
     seen = Seen(practice)
 

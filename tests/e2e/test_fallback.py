@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Playwright, WebSocket, WebSocketRoute, 
 
 from tests.e2e import chromium
 from tests.e2e.node import Node
+from tests.e2e.people import signed_in
 from tests.e2e.practice import PracticePage, bare
 from tests.e2e.speech import TEXT
 
@@ -34,9 +35,9 @@ def walled_in(playwright: Playwright, reader: Path) -> Iterator[Browser]:
 def practice(
     node: Node, walled_in: Browser, request: pytest.FixtureRequest
 ) -> Iterator[PracticePage]:
-    context = chromium.context(walled_in, node.url)
+    context = signed_in(walled_in, node)
     script = getattr(request, "param", "")
-    practice = PracticePage(context, node.url, checked=True, script=script)
+    practice = PracticePage(context, node, checked=True, script=script)
     yield practice
     assert practice.errors == []
     context.close()
@@ -173,8 +174,8 @@ def test_a_network_that_blocks_both_ways_is_said_so(practice: PracticePage) -> N
 
 
 def test_a_call_whose_webrtc_dies_goes_on_over_a_websocket(node: Node, browser: Browser) -> None:
-    context = chromium.context(browser, node.url)
-    practice = PracticePage(context, node.url, checked=True)
+    context = signed_in(browser, node)
+    practice = PracticePage(context, node, checked=True)
     practice.call()
     expect(practice.notice("slow")).to_have_count(0)
     practice.page.wait_for_timeout(2_000)

@@ -8,10 +8,10 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from tests.e2e.node import Node
+from tests.node import ADMIN, PASSWORD
 
 SCRIPT = Path(__file__).with_name("firefox.mjs")
 SCRIPT_ENDS_WITHIN_S = 100
@@ -39,7 +39,7 @@ def firefox() -> str:
 @pytest.fixture(scope="module")
 def seen(node: Node) -> dict[str, Any]:
     done = subprocess.run(
-        [node_js(), str(SCRIPT), node.url, firefox()],
+        [node_js(), str(SCRIPT), node.url, firefox(), ADMIN, PASSWORD],
         capture_output=True,
         text=True,
         timeout=SCRIPT_ENDS_WITHIN_S,
@@ -52,12 +52,12 @@ def seen(node: Node) -> dict[str, Any]:
 
 def test_a_call_runs_from_consent_to_summary(seen: dict[str, Any]) -> None:
     assert "Firefox" in seen["browser"]
-    steps = ["consent", "check", "connected", "meters", "paused", "ended"]
+    steps = ["signed in", "consent", "check", "connected", "meters", "paused", "ended"]
     assert (seen["steps"], seen["errors"]) == (steps, [])
 
 
 def test_the_node_heard_the_call_and_kept_it(seen: dict[str, Any], node: Node) -> None:
-    session = httpx.get(f"{node.url}/api/v1/sessions/{seen['sessionId']}").json()
+    session = node.get(f"/sessions/{seen['sessionId']}").json()
     states = [
         event["data"]["state"]
         for event in node.events(seen["sessionId"])

@@ -12,8 +12,8 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from engine.catalogue import catalogue
-from tests.e2e import chromium
 from tests.e2e.node import Node
+from tests.e2e.people import signed_in
 from tests.e2e.practice import PracticePage
 from tests.e2e.test_accessibility import Walk
 
@@ -86,8 +86,8 @@ def choose(page: Page, language: str) -> Locator:
 
 @pytest.fixture(scope="module")
 def reading(deaf: Node, browser: Browser) -> Iterator[Reading]:
-    context = chromium.context(browser, deaf.url)
-    practice = PracticePage(context, deaf.url)
+    context = signed_in(browser, deaf)
+    practice = PracticePage(context, deaf)
     page, reading = practice.page, Reading()
     practice.open()
     choose(page, "es")
@@ -159,8 +159,8 @@ def test_numbers_and_dates_are_written_as_in_spanish(reading: Reading) -> None:
 
 
 def test_the_search_does_find_english(deaf: Node, browser: Browser) -> None:
-    context = chromium.context(browser, deaf.url)
-    practice = PracticePage(context, deaf.url)
+    context = signed_in(browser, deaf)
+    practice = PracticePage(context, deaf)
     practice.open()
     texts = practice.page.evaluate(VISIBLE)
     assert len([text for text in texts if ENGLISH.fullmatch(text)]) > 15
@@ -168,8 +168,8 @@ def test_the_search_does_find_english(deaf: Node, browser: Browser) -> None:
 
 
 def test_a_choice_is_kept_and_can_be_taken_back(node: Node, browser: Browser) -> None:
-    context = chromium.context(browser, node.url)
-    practice = PracticePage(context, node.url)
+    context = signed_in(browser, node)
+    practice = PracticePage(context, node)
     practice.open()
     select = choose(practice.page, "es")
     expect(select).to_be_focused()
@@ -188,8 +188,8 @@ def test_a_choice_is_kept_and_can_be_taken_back(node: Node, browser: Browser) ->
 def test_the_choice_has_a_name_and_is_large_enough_for_a_finger(
     node: Node, browser: Browser
 ) -> None:
-    context = chromium.context(browser, node.url, width=360, height=740)
-    practice = PracticePage(context, node.url)
+    context = signed_in(browser, node, width=360, height=740)
+    practice = PracticePage(context, node)
     practice.open()
     box = practice.page.get_by_label("Language").bounding_box()
     assert box is not None
@@ -204,18 +204,27 @@ def test_the_first_language_is_the_browsers(
     node: Node, browser: Browser, locale: str, language: str
 ) -> None:
     context = browser.new_context(locale=locale)
-    practice = PracticePage(context, node.url)
+    page = context.new_page()
+    page.goto(f"{node.url}/sign-in")
+    expect(page.locator("html")).to_have_attribute("lang", language)
+    expect(page.locator("#language")).to_have_value(language)
+    context.close()
+
+
+def test_whoever_is_signed_in_reads_what_they_prefer(node: Node, browser: Browser) -> None:
+    context = signed_in(browser, node, locale="es-ES")
+    practice = PracticePage(context, node)
     practice.open()
-    expect(practice.page.locator("html")).to_have_attribute("lang", language)
-    expect(practice.page.locator("#language")).to_have_value(language)
+    expect(practice.page.locator("html")).to_have_attribute("lang", "en")
+    expect(practice.page.locator("#language")).to_have_value("en")
     context.close()
 
 
 def test_a_call_is_held_in_the_pages_language_where_the_node_hears_it(
     node: Node, browser: Browser
 ) -> None:
-    context = chromium.context(browser, node.url)
-    practice = PracticePage(context, node.url, checked=True)
+    context = signed_in(browser, node)
+    practice = PracticePage(context, node, checked=True)
     page = practice.page
     asked: list[str] = []
 
@@ -241,14 +250,14 @@ def test_english_texts_are_not_shown_while_spanish_ones_come(node: Node, browser
     page = context.new_page()
     held: list[Route] = []
     page.route("**/catalogues/es", lambda route: held.append(route))
-    page.goto(node.url, wait_until="commit")
+    page.goto(f"{node.url}/sign-in", wait_until="commit")
     page.wait_for_selector("html[data-texts=awaited]", state="attached")
     hiding = "getComputedStyle(document.body).animationName"
     page.wait_for_function(f"{hiding} === 'awaited'")
     while not held:
         page.wait_for_timeout(50)
     held[0].continue_()
-    expect(page.locator("#consent-title")).to_contain_text("Practica una llamada")
+    expect(page.get_by_role("heading", name="Iniciar sesión")).to_be_visible()
     assert page.evaluate(hiding) == "none"
     context.close()
 
@@ -257,30 +266,30 @@ def test_without_its_texts_the_page_says_what_to_do(node: Node, browser: Browser
     context = browser.new_context(locale="es-ES")
     page = context.new_page()
     page.route("**/catalogues/*", lambda route: route.abort())
-    page.goto(node.url)
+    page.goto(f"{node.url}/sign-in")
     expect(page.get_by_role("alert")).to_contain_text("cannot be reached")
     expect(page.locator("html")).to_have_attribute("lang", "en")
-    expect(page.get_by_role("link", name="Past sessions")).to_be_visible()
     context.close()
 
 
-@pytest.mark.parametrize("address", ["/", "/listen"])
-def test_without_javascript_the_page_is_in_english(
+@pytest.mark.parametrize("address", ["/", "/listen", "/sign-in", "/link", "/account"])
+def test_without_javascript_a_page_says_that_it_needs_it_in_english(
     node: Node, browser: Browser, address: str
 ) -> None:
     context = browser.new_context(locale="es-ES", java_script_enabled=False)
     page = context.new_page()
     page.goto(node.url + address)
     expect(page.locator("html")).to_have_attribute("lang", "en")
-    expect(page.get_by_role("link", name="Past sessions")).to_be_visible()
-    expect(page.locator("#language")).to_be_hidden()
+    # What is in a <noscript>, a locator by text does not find.
+    assert "JavaScript" in page.locator("main").inner_text()
     context.close()
 
 
 def test_the_languages_offered_are_those_there_are_texts_in() -> None:
-    web = Path(__file__).parents[2] / "api" / "web"
-    script = (web / "static" / "js" / "language.js").read_text(encoding="utf-8")
+    js = Path(__file__).parents[2] / "api" / "web" / "static" / "js"
+    script = (js / "language.js").read_text(encoding="utf-8")
     assert 'const LANGUAGES = ["en", "es"];' in script
-    for page in ("practice.html", "listen.html"):
-        offered = re.findall(r'<option value="(\w+)"', (web / page).read_text(encoding="utf-8"))
-        assert offered == ["en", "es"]
+    shell = (js / "shell.js").read_text(encoding="utf-8")
+    offered = re.search(r"^const LANGUAGES = (.+);", shell, re.MULTILINE)
+    assert offered is not None
+    assert [code for code, _ in json.loads(offered[1])] == ["en", "es"]

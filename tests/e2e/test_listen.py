@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.e2e import chromium
 from tests.e2e.caller import Caller, calling
 from tests.e2e.node import Node
+from tests.e2e.people import signed_in
 from tests.e2e.practice import WITHIN_MS, bare
 from tests.e2e.speech import TEXT
 from tests.e2e.test_accessibility import SMALL_TARGETS, SMALLEST_TARGET_PX, Walk, press_until
@@ -74,13 +74,13 @@ class ListenPage:
 
 @pytest.fixture
 def caller(node: Node, reader: Path) -> Iterator[Caller]:
-    with calling(node.url, reader) as caller:
+    with calling(node.account, reader) as caller:
         yield caller
 
 
 @pytest.fixture
 def listen(node: Node, browser: Browser) -> Iterator[ListenPage]:
-    context = chromium.context(browser, node.url, microphone_allowed=False)
+    context = signed_in(browser, node, microphone_allowed=False)
     listen = ListenPage(context, node.url)
     yield listen
     assert listen.errors == []

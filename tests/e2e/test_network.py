@@ -10,14 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
 from benchmarks.impairment import Impairment, Relay
 from engine.journal import read
-from tests.e2e import chromium
 from tests.e2e.node import Node
+from tests.e2e.people import signed_in
 from tests.e2e.practice import PracticePage
 
 pytestmark = pytest.mark.slow
@@ -65,8 +64,8 @@ def test_chromium_sends_copies_of_lost_packets_and_they_are_heard(
     node: Node, browser: Browser
 ) -> None:
     """It does so only when our receiver reports tell it of the loss."""
-    context = chromium.context(browser, node.url)
-    practice = PracticePage(context, node.url, checked=True)
+    context = signed_in(browser, node)
+    practice = PracticePage(context, node, checked=True)
     with relay(Impairment(loss=0.12, jitter_s=0.03)) as network:
         practice.page.route("**/whip", through(network))
         practice.call(recording=True)
@@ -90,8 +89,8 @@ def test_chromium_sends_copies_of_lost_packets_and_they_are_heard(
 
 def test_a_call_survives_a_change_of_network(node: Node, browser: Browser) -> None:
     """The old path goes silent; the page publishes anew over another one, within the minute."""
-    context = chromium.context(browser, node.url)
-    practice = PracticePage(context, node.url, checked=True)
+    context = signed_in(browser, node)
+    practice = PracticePage(context, node, checked=True)
     with relay(Impairment()) as old, relay(Impairment(), seed=2) as new:
         practice.page.route("**/whip", through(old))
         practice.call(recording=True)
@@ -111,7 +110,7 @@ def test_a_call_survives_a_change_of_network(node: Node, browser: Browser) -> No
     states = [event["data"]["state"] for event in events if event["type"] == "session.state"]
     assert states == ["active", "interrupted", "active", "completed"]
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
-    session = httpx.get(f"{node.url}/api/v1/sessions/{practice.session_id}").json()
+    session = practice.api(f"/sessions/{practice.session_id}")
     assert session["durationMs"] > 11_000
     assert practice.errors == []
     context.close()

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.e2e import chromium
+from tests.e2e.node import Node
+from tests.e2e.people import signed_in
 from tests.e2e.practice import CHECKED_DEVICE, PracticePage
-from tests.node import Node
 
 pytestmark = pytest.mark.slow
 
@@ -20,7 +20,7 @@ LEVELS = "localStorage['forecourt.levels']"
 def unchecked(browser: Browser, node: Node, calls: list[dict[str, Any]]) -> PracticePage:
     """A tab that knows `calls` and no check."""
     script = f"if (!{LEVELS}) {LEVELS} = JSON.stringify({json.dumps(calls)})"
-    return PracticePage(chromium.context(browser, node.url), node.url, script=script)
+    return PracticePage(signed_in(browser, node), node, script=script)
 
 
 def call_of(level_dbfs: float, label: str = CHECKED_DEVICE) -> dict[str, Any]:

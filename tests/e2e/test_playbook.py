@@ -17,6 +17,7 @@ from engine import playbook
 from signaling.publisher import load_audio
 from tests.e2e import chromium
 from tests.e2e.node import Node
+from tests.e2e.people import signed_in
 from tests.e2e.practice import PracticePage
 from tests.e2e.test_accessibility import DESKTOP, PHONE, Walk, press_until
 
@@ -68,8 +69,8 @@ def never_said() -> dict[str, Any]:
 
 @pytest.fixture
 def practice(node: Node, browser: Browser) -> Iterator[PracticePage]:
-    context = chromium.context(browser, node.url)
-    practice = PracticePage(context, node.url, checked=True)
+    context = signed_in(browser, node)
+    practice = PracticePage(context, node, checked=True)
     yield practice
     assert practice.errors == []
     practice.page.unroute_all(behavior="ignoreErrors")
@@ -252,8 +253,8 @@ def test_every_card_fits_a_phone(shared: PracticePage, code: str) -> None:
 @pytest.fixture(scope="module")
 def shared(node: Node, browser: Browser) -> Iterator[PracticePage]:
     """A call on a phone that shows one card after the other."""
-    context = chromium.context(browser, node.url, **PHONE)
-    practice = PracticePage(context, node.url, checked=True)
+    context = signed_in(browser, node, **PHONE)
+    practice = PracticePage(context, node, checked=True)
     practice.call()
     expect(practice.id("stages").locator("li").first).to_be_visible()
     yield practice
@@ -354,8 +355,8 @@ def test_a_sales_call_is_followed_and_its_summary_plays_the_moments(
     speech = tmp_path / "call.wav"
     soundfile.write(speech, load_audio(SALES_CALL), 48_000, subtype="PCM_16")
     browser = chromium.launch(playwright, speech)
-    context = chromium.context(browser, node.url)
-    practice = PracticePage(context, node.url, checked=True)
+    context = signed_in(browser, node)
+    practice = PracticePage(context, node, checked=True)
     practice.call()
     said = practice.id("must-says").locator("[data-done]")
     expect(said.filter(has_text="Give your name")).to_be_visible()
@@ -399,8 +400,8 @@ def test_objections_are_listed_afterwards_with_their_cards(call: PracticePage) -
 
 @pytest.fixture(scope="module")
 def walk(node: Node, browser: Browser) -> Iterator[Walk]:
-    context = chromium.context(browser, node.url)
-    practice = PracticePage(context, node.url, checked=True)
+    context = signed_in(browser, node)
+    practice = PracticePage(context, node, checked=True)
     page, walk = practice.page, Walk()
     practice.call()
     practice.receive(heard(stage="greeting"), heard(mustSay="own_name"))

@@ -14,8 +14,8 @@ from tests.e2e.node import Node
 from tests.faults import scenarios
 from tests.faults.scenarios import Outcome
 
-DECODED_MS = """async (id) => {
-  const answer = await fetch(`/api/v1/sessions/${id}/recording`);
+DECODED_MS = """async ([id, headers]) => {
+  const answer = await fetch(`/api/v1/sessions/${id}/recording`, { headers });
   const context = new OfflineAudioContext(1, 48000, 48000);
   return 1000 * (await context.decodeAudioData(await answer.arrayBuffer())).duration;
 }"""
@@ -38,6 +38,6 @@ def test_with_loss_and_a_pause_the_recording_is_as_long_as_the_session(
     assert lossy.seen["lost"] > 0
     page = browser.new_page()
     page.goto(node.url)
-    decoded_ms = page.evaluate(DECODED_MS, lossy.view["id"])
+    decoded_ms = page.evaluate(DECODED_MS, [lossy.view["id"], node.account.headers()])
     page.close()
     assert abs(decoded_ms - lossy.view["durationMs"]) <= 50

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.e2e import chromium
 from tests.e2e.node import Node
+from tests.e2e.people import signed_in
 from tests.e2e.practice import CHECKED_DEVICE, PracticePage
 
 MARKUP = "<img src=x onerror='window.owned=1'><script>window.owned=1</script><b>bold</b>"
@@ -16,8 +16,8 @@ MARKUP = "<img src=x onerror='window.owned=1'><script>window.owned=1</script><b>
 
 @pytest.fixture
 def practice(node: Node, browser: Browser) -> Iterator[PracticePage]:
-    context = chromium.context(browser, node.url)
-    practice = PracticePage(context, node.url, checked=True)
+    context = signed_in(browser, node)
+    practice = PracticePage(context, node, checked=True)
     yield practice
     assert practice.errors == []
     context.close()
@@ -51,8 +51,8 @@ def test_a_refused_recording_keeps_nothing_and_says_so(practice: PracticePage, n
     expect(practice.id("said")).to_contain_text("it was the", ignore_case=True)
     session_id = practice.session_id
     assert practice.api(f"/sessions/{session_id}")["hasRecording"] is False
-    recording = practice.page.request.get(f"{node.url}/api/v1/sessions/{session_id}/recording")
-    assert recording.status == 404
+    recording = node.get(f"/sessions/{session_id}/recording")
+    assert recording.status_code == 404
     assert [path for path in node.data.rglob("*") if session_id in str(path)] == []
 
 
@@ -98,13 +98,13 @@ def test_the_session_is_created_with_the_check_and_the_device_settings(
 def test_volume_tips_are_off_unless_gain_control_is_reported_off(
     node: Node, browser: Browser
 ) -> None:
-    context = chromium.context(browser, node.url)
+    context = signed_in(browser, node)
     silent = """const report = MediaStreamTrack.prototype.getSettings;
       MediaStreamTrack.prototype.getSettings = function settings() {
         const {autoGainControl, ...rest} = report.call(this);
         return rest;
       };"""
-    practice = PracticePage(context, node.url, script=silent)
+    practice = PracticePage(context, node, script=silent)
     practice.open()
     practice.agree(recording=True)
     practice.button("Start the check").click()

@@ -30,7 +30,7 @@ def button(page: Page, name: str) -> Locator:
 
 def test_a_team_is_made_changed_and_deleted_by_keyboard(desk: Desk, browser: Browser) -> None:
     boss = desk.person("manager", "Tess")
-    page = desk.opened(browser, desk.node.account, "/teams")
+    page = desk.opened(browser, None, "/teams")
     press_until(page, page.locator("#new-team"))
     page.keyboard.press("Enter")
     name = page.locator("#team-name")
@@ -74,7 +74,7 @@ def test_a_team_is_made_changed_and_deleted_by_keyboard(desk: Desk, browser: Bro
 
 
 def test_an_admin_sets_the_dealerships_rules(desk: Desk, browser: Browser) -> None:
-    page = desk.opened(browser, desk.node.account, "/teams")
+    page = desk.opened(browser, None, "/teams")
     before = desk.node.get("/dealership").json()
     days = page.get_by_label("Keep calls for (days)")
     days.fill("0.5")
@@ -118,7 +118,7 @@ def test_a_manager_renames_own_teams_and_sees_no_settings(desk: Desk, browser: B
 
 def test_axe_a_phone_and_fingers_are_content(desk: Desk, browser: Browser) -> None:
     desk.team("Minis")
-    page = desk.opened(browser, desk.node.account, "/teams")
+    page = desk.opened(browser, None, "/teams")
     walk = Walk()
     expect(button(page, "Save the settings")).to_be_visible()
     walk.look(page, "list")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from playwright.sync_api import Browser, Playwright, Route, expect
 
 from tests.e2e import chromium
 from tests.e2e.node import Node
-from tests.e2e.practice import CHECKED_DEVICE, PracticePage, bare
+from tests.e2e.people import signed_in
+from tests.e2e.practice import CHECKED_DEVICE, WITHIN_MS, PracticePage, bare
 
 pytestmark = pytest.mark.slow
 
@@ -20,8 +22,8 @@ OTHER_DEVICE = "Fake Audio Input 1"
 
 @pytest.fixture
 def practice(node: Node, browser: Browser) -> Iterator[PracticePage]:
-    context = chromium.context(browser, node.url)
-    practice = PracticePage(context, node.url, checked=True)
+    context = signed_in(browser, node)
+    practice = PracticePage(context, node, checked=True)
     yield practice
     assert practice.errors == []
     practice.page.unroute_all(behavior="ignoreErrors")
@@ -35,8 +37,8 @@ def test_a_missing_microphone_is_named_and_can_be_tried_again(
     node: Node, playwright: Playwright
 ) -> None:
     browser = chromium.launch(playwright, None)
-    context = chromium.context(browser, node.url)
-    practice = PracticePage(context, node.url)
+    context = signed_in(browser, node)
+    practice = PracticePage(context, node)
     practice.open()
     practice.agree(recording=True)
     practice.button("Start the check").click()
@@ -49,8 +51,8 @@ def test_a_refused_microphone_tells_where_to_allow_it(
     node: Node, playwright: Playwright, reader: Path
 ) -> None:
     browser = chromium.launch(playwright, reader, refuse=True)
-    context = chromium.context(browser, node.url, microphone_allowed=False)
-    practice = PracticePage(context, node.url)
+    context = signed_in(browser, node, microphone_allowed=False)
+    practice = PracticePage(context, node)
     practice.open()
     practice.agree(recording=True)
     practice.button("Start the check").click()
@@ -69,10 +71,10 @@ def test_a_refused_microphone_tells_where_to_allow_it(
 def test_a_microphone_that_cannot_start_says_why(
     node: Node, browser: Browser, error: str, sentence: str
 ) -> None:
-    context = chromium.context(browser, node.url)
+    context = signed_in(browser, node)
     refuse = f"""navigator.mediaDevices.getUserMedia = () =>
       Promise.reject(new DOMException('made up', '{error}'))"""
-    practice = PracticePage(context, node.url, script=refuse)
+    practice = PracticePage(context, node, script=refuse)
     practice.open()
     practice.agree(recording=True)
     practice.button("Start the check").click()
@@ -90,18 +92,19 @@ def test_an_insecure_address_is_explained(node: Node, browser: Browser) -> None:
             response=context.request.get(route.request.url.replace(insecure, node.url))
         ),
     )
-    practice = PracticePage(context, insecure)
-    practice.open()
-    assert practice.page.evaluate("!isSecureContext && navigator.mediaDevices === undefined")
-    expect(practice.view("blocked")).to_contain_text("https://")
-    expect(practice.view("blocked")).to_contain_text("http://localhost")
+    page = context.new_page()
+    for address in ("/", "/sign-in", "/account"):
+        page.goto(insecure + address)
+        assert page.evaluate("!isSecureContext && navigator.mediaDevices === undefined")
+        expect(page.get_by_role("alert")).to_contain_text("https://")
+        expect(page.get_by_role("alert")).to_contain_text("http://localhost")
     context.unroute_all(behavior="ignoreErrors")
     context.close()
 
 
 def test_a_browser_without_webrtc_is_told_what_to_use(node: Node, browser: Browser) -> None:
-    context = chromium.context(browser, node.url)
-    practice = PracticePage(context, node.url, script="delete window.RTCPeerConnection")
+    context = signed_in(browser, node)
+    practice = PracticePage(context, node, script="delete window.RTCPeerConnection")
     practice.open()
     expect(practice.view("blocked")).to_contain_text("current Chrome, Edge or Firefox")
     context.close()
@@ -244,10 +247,10 @@ def test_leaving_the_page_during_a_call_asks_first(practice: PracticePage) -> No
     practice.page.reload()
     assert asked == ["beforeunload"]
     expect(practice.view("consent")).to_be_visible()
-    practice.page.wait_for_function(
-        "async () => (await (await fetch('/api/v1/sessions?limit=1')).json())"
-        ".items[0].status === 'completed'"
-    )
+    give_up_s = time.monotonic() + WITHIN_MS / 1000
+    while practice.api("/sessions?limit=1")["items"][0]["status"] != "completed":
+        assert time.monotonic() < give_up_s
+        practice.page.wait_for_timeout(50)
 
 
 def test_a_call_cannot_be_left_by_the_address_alone(practice: PracticePage) -> None:
@@ -268,8 +271,8 @@ def test_a_call_survives_a_node_that_goes_away_and_comes_back(
 ) -> None:
     node = Node(tmp_path / "data")
     node.start()
-    context = chromium.context(browser, node.url)
-    practice = PracticePage(context, node.url, checked=True)
+    context = signed_in(browser, node)
+    practice = PracticePage(context, node, checked=True)
     try:
         practice.call()
         expect(practice.id("transcript").locator(".utterance:visible").first).to_be_visible()

@@ -11,8 +11,8 @@ from playwright.sync_api import Browser, Page
 
 from tests import coturn
 from tests.coturn import Coturn
-from tests.e2e import chromium
 from tests.e2e.node import Node
+from tests.e2e.people import signed_in
 from tests.e2e.practice import PracticePage
 
 pytestmark = pytest.mark.slow
@@ -45,8 +45,8 @@ def page(
 ) -> Iterator[PracticePage]:
     node = Node(tmp_path_factory.mktemp("relayed") / "data", **turn.environment())
     node.start()
-    context = chromium.context(browser, node.url)
-    yield PracticePage(context, node.url, checked=True, script=RELAY_ONLY)
+    context = signed_in(browser, node)
+    yield PracticePage(context, node, checked=True, script=RELAY_ONLY)
     context.close()
     node.stop()
 
@@ -106,7 +106,7 @@ def test_the_page_reads_ice_servers_from_link_headers(
 
 @pytest.fixture(scope="module")
 def links_page(browser: Browser, node: Node) -> Iterator[Page]:
-    context = chromium.context(browser, node.url)
+    context = signed_in(browser, node)
     page = context.new_page()
     page.goto(node.url)
     yield page

@@ -17,7 +17,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.disk import PLAIN, lines
 from engine.journal import MEMORY_LIMIT, FileJournal, Journal, MemoryJournal, read
+from tests.masked import MaskedDisk, mask
 
 VALUES = st.recursive(
     st.none()
@@ -41,11 +43,43 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "journal.jsonl"
 
 
-@pytest.fixture(params=["file", "memory"])
+@pytest.fixture(params=["file", "another disk", "memory"])
 def journal(request: pytest.FixtureRequest, path: Path) -> Iterator[Journal]:
-    one: Journal = FileJournal(path) if request.param == "file" else MemoryJournal()
+    one: Journal = MemoryJournal()
+    if request.param != "memory":
+        one = FileJournal(path, PLAIN if request.param == "file" else MaskedDisk())
     yield one
     one.close()
+
+
+def test_a_journal_on_another_disk_is_written_and_read_by_way_of_it_alone(path: Path) -> None:
+    disk = MaskedDisk()
+    journal = FileJournal(path, disk)
+    journal.append("event", text="a secret")
+    journal.sync()
+    assert b"secret" not in path.read_bytes()
+    assert list(journal.records()) == [{"k": "event", "text": "a secret"}]
+    journal.close()
+    assert list(read(path)) == []
+    with path.open("ab") as file:
+        file.write(mask(b'["0123'))  # torn by a crash
+    again = FileJournal(path, disk)
+    again.append("event", text="another")
+    again.close()
+    assert [record["text"] for record in read(path, disk)] == ["a secret", "another"]
+
+
+@given(data=st.binary(max_size=200).map(lambda raw: raw.replace(b"7", b"\n")), cuts=st.data())
+def test_lines_are_the_same_however_they_come_in_chunks(data: bytes, cuts: st.DataObject) -> None:
+    chunks, rest = [], data
+    while rest:
+        size = cuts.draw(st.integers(1, len(rest)))
+        chunks.append(rest[:size])
+        rest = rest[size:]
+    assert [line.find(b"\n") for line in lines(iter(chunks))] == [
+        len(line) for line in data.split(b"\n")[:-1]
+    ] + [-1] * bool(data.split(b"\n")[-1])
+    assert b"".join(lines(iter(chunks))) == data
 
 
 def written(path: Path, count: int) -> list[dict[str, Any]]:

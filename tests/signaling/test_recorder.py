@@ -13,8 +13,10 @@ import av
 import numpy as np
 import pytest
 
+from engine.disk import Unreadable
 from signaling import recorder
 from signaling.recorder import OggFile, Recorder, Writer, broken_path, continued
+from tests.masked import MaskedDisk, mask
 from tests.recording import decoded, length_ms
 from tests.signaling.packets import RATE, encode, voice
 
@@ -137,6 +139,53 @@ def test_a_recording_that_cannot_be_read_is_begun_anew(tmp_path: Path, content: 
     file.close()
     assert length_ms(path) == pytest.approx(4_000, abs=20)
     assert not broken_path(path).exists()
+
+
+def test_a_recording_goes_by_way_of_its_disk_alone_also_while_it_is_taken_up_again(
+    tmp_path: Path,
+) -> None:
+    path, disk = tmp_path / "a.ogg", MaskedDisk()
+    with running_writer() as writer:
+        handle = Recorder(writer, path, disk)
+        for index, payload in enumerate(SPEECH[:100]):
+            handle.packet(index * STEP, payload)
+    with running_writer() as writer:
+        handle = Recorder(writer, path, disk)
+        assert handle.has_file
+        handle.packet(100 * STEP, SPEECH[100])
+        copied = broken_path(path)
+        done = handle.close(4 * RATE)
+        assert done is not None
+        done.result(timeout=20)
+    assert not copied.exists()
+    stored = path.read_bytes()
+    assert b"OggS" not in stored
+    assert not any(payload in stored for payload in SPEECH if len(payload) > 20)
+    (tmp_path / "clear.ogg").write_bytes(mask(stored))
+    assert packets_in(tmp_path / "clear.ogg")[:101] == SPEECH[:101]
+    assert length_ms(tmp_path / "clear.ogg") == pytest.approx(4_000, abs=20)
+
+
+class Altered(MaskedDisk):
+    """Its content turns out to be altered half-way."""
+
+    def chunks(self, path: Path) -> Iterator[bytes]:
+        held = b"".join(super().chunks(path))
+        yield held[: len(held) // 2]
+        raise Unreadable("a segment does not open")
+
+
+def test_what_cannot_be_told_of_a_recording_costs_no_more_than_itself(tmp_path: Path) -> None:
+    path, disk = tmp_path / "a.ogg", MaskedDisk()
+    file = OggFile(path, disk)
+    for index, payload in enumerate(SPEECH):
+        file.write(index * STEP, payload)
+    file.close()
+    continued(path, Altered()).close()
+    (tmp_path / "clear.ogg").write_bytes(mask(path.read_bytes()))
+    kept = packets_in(tmp_path / "clear.ogg")
+    assert 50 < len(kept) < 150
+    assert kept == SPEECH[: len(kept)]
 
 
 def test_a_crash_while_a_recording_is_taken_up_again_loses_nothing(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ EXPECTED = {
     "user.reset_totp": ADMIN_NOT_ONESELF,
     "user.end_sign_ins": ONESELF_OR_ADMIN,
     "user.export": ONESELF_OR_ADMIN,
-    "account.secure": "OOOO",
+    "account.secure": ONESELF,
     "user.erase": ADMIN_NOT_ONESELF,
     "team.list": EVERYBODY,
     "team.read": {"admin": ALL, "manager": TEAM, "coach": TEAM, "salesperson": TEAM},

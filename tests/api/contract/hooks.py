@@ -15,7 +15,6 @@ import schemathesis
 from hypothesis import strategies as st
 
 from tests.api.seeds import Seeds
-
 from tests.signaling.offers import CHROMIUM
 
 

@@ -20,8 +20,8 @@ from api.store.base import (
     Unreadable,
     equal,
 )
-from api.store.documents import Document
-from api.store.kinds import KINDS
+from api.store.documents import Document, TrainingSession
+from api.store.kinds import KINDS, SESSIONS
 from api.store.migrations import SCHEMA, STEPS, History, Json, Step
 from api.store.mongo import MongoDatabase
 from api.store.sqlite import SqliteDatabase
@@ -29,7 +29,7 @@ from api.store.store import Store
 from tests.api.store.cars import CARS, DEALER, NOW, car
 from tests.api.store.conftest import at
 
-KNOWN = (2, "0693ab1f660fe603")
+KNOWN = (2, "3fbb221c8bcc861f")
 """The schema's number, and a digest of all that is declared."""
 
 
@@ -61,11 +61,12 @@ def tenfold(document: Json) -> Json:
     return document | {"price": document["price"] * 10}
 
 
+FIRST = History(1, [])
 HISTORY = History(3, [Step(3, "cars", tenfold), Step(2, "cars", rename)])
 
 
 async def old_store(place: str | Path, count: int = 450) -> list[Any]:
-    database = at(place, [CARS])
+    database = at(place, [CARS], FIRST)
     await database.open()
     cars = [car(str(number), doors=number, sold_at=NOW) for number in range(count)]
     await database.collection(CARS).insert_new(cars)
@@ -154,7 +155,7 @@ async def test_a_step_that_makes_no_document_stops_the_migration(place: str | Pa
     with pytest.raises(Unreadable, match=r"cars/[0-9a-f]{24} does not fit its schema at plate"):
         await database.migrate()
     await database.close()
-    database = at(place, [CARS])
+    database = at(place, [CARS], FIRST)
     await database.open()
     assert await database.collection(CARS).scan() == old
     await database.close()
@@ -164,7 +165,7 @@ async def test_a_newer_schema_refuses_to_start(place: str | Path) -> None:
     newer = at(place, [CARS], History(7))
     await newer.open()
     await newer.close()
-    database = at(place, [CARS])
+    database = at(place, [CARS], FIRST)
     for call in (database.open, database.migrate):
         with pytest.raises(NewerSchema, match=r"schema 7.*knows up to 1"):
             await call()
@@ -190,7 +191,7 @@ async def test_a_check_names_what_is_missing_and_what_cannot_be_read(place: str 
     wanted = Kind(
         "cars", NewCar, NewCar, fields=CARS.fields[:0], indexes=(Index(("dealershipId",)),)
     )
-    database = at(place, [wanted])
+    database = at(place, [wanted], FIRST)
     await database.open()
     report = await database.check()
     assert report.documents == {"cars": 3}
@@ -238,3 +239,27 @@ def test_whoever_changes_what_is_declared_raises_the_schema() -> None:
     digest = hashlib.sha256(repr(declared).encode()).hexdigest()[:16]
     assert (SCHEMA, digest) == KNOWN
     assert all(1 < step.schema <= SCHEMA for step in STEPS)
+
+
+def test_a_call_of_schema_1_learns_how_many_cues_it_gave() -> None:
+    old = {
+        "id": "5f0000000000000000000001",
+        "dealershipId": DEALER,
+        "version": 3,
+        "createdAt": "2026-11-23T02:11:10.123Z",
+        "updatedAt": "2026-11-23T02:11:10.123Z",
+        "userId": "5f0000000000000000000002",
+        "teamId": None,
+        "sessionType": "pitch",
+        "status": "completed",
+        "durationMs": 61_000,
+        "metrics": {"confidence": 70, "clarity": None, "pace": 90, "volume": None},
+        "feedbackCounts": {"too_fast": 3, "long_pause": 2},
+        "node": "here",
+    }
+    new = TrainingSession.model_validate(History().upgrade(SESSIONS.name, old, 1))
+    assert (new.feedback_count, new.language, new.recording_consent) == (5, "en", None)
+    assert (new.quantities, new.journal, new.version) == (None, None, 3)
+    del old["feedbackCounts"]
+    without = TrainingSession.model_validate(History().upgrade(SESSIONS.name, old, 1))
+    assert without.feedback_count == 0

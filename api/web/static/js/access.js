@@ -24,6 +24,9 @@ tabs.addEventListener("message", ({ data }) => {
   else access = data;
 });
 
+// A page that the browser kept shows what was there before, whoever is signed in now.
+addEventListener("pageshow", ({ persisted }) => { if (persisted) location.reload(); });
+
 /** Whether a request can go out now without renewing first. */
 export const isFresh = () => access !== null && Date.now() < access.untilMs - AHEAD_MS;
 

@@ -7,11 +7,11 @@ import { FactorPanel } from "./factor-panel.js";
 import { Form, inWords, isAddress, isLongEnough, written } from "./form.js";
 import { nameOf, prefer, reread, showTheme } from "./me.js";
 import { dismiss, notify } from "./notices.js";
+import { profileFields } from "./profile.js";
 import { signedIn } from "./shell.js";
 import { SignInsPanel } from "./sign-ins-panel.js";
 import { language, text } from "./texts.js";
 
-const PHONE = /^[0-9+()./ x-]*$/;
 const THEMES = ["light", "dark", "system"];
 const current = (name, label) => ({ name, label, type: "password", autocomplete: "current-password", maxlength: "512" });
 
@@ -45,14 +45,9 @@ class Account {
   }
 
   #profile() {
-    const { firstName, lastName, phone } = this.#me.profile;
     const form = new Form({
       id: "profile-form", submit: "page.account.save",
-      fields: [
-        { name: "firstName", label: "page.form.first_name", value: firstName, autocomplete: "given-name", maxlength: "80" },
-        { name: "lastName", label: "page.form.last_name", value: lastName, autocomplete: "family-name", maxlength: "80" },
-        { name: "phone", label: "page.form.phone", hint: "page.form.phone_hint", value: phone, type: "tel", autocomplete: "tel", maxlength: "40", optional: true, check: (value) => (PHONE.test(value) ? null : "page.form.not_a_phone") },
-      ],
+      fields: profileFields(this.#me.profile),
       send: async (values) => {
         const { id, version, profile } = this.#me;
         await put(`/users/${id}/profile`, { ...profile, ...values }, { version });

@@ -44,6 +44,7 @@ class Calls {
     byId("call-withdraw").addEventListener("click", () => void this.#withdraw());
     byId("call-delete").addEventListener("click", () => void this.#delete());
     byId("call-back").addEventListener("click", (event) => { event.preventDefault(); location.hash = ""; });
+    byId("f-whose").closest(".field").hidden = this.#isAlone;
     this.offer();
     this.#filters.recall();
   }
@@ -192,7 +193,8 @@ class Calls {
       write(byId("said-title"), isMine ? "page.summary.said" : "page.call.said");
       const name = this.#directory.name(session.userId);
       if (!isMine && name) byId("summary-lead").textContent = text("page.call.of", { name, facts: byId("summary-lead").textContent });
-      byId("call-withdraw").hidden = !isMine || (!session.recordingConsent && session.status === "completed");
+      const isKept = session.hasRecording || items.length > 0 || session.status !== "completed";
+      byId("call-withdraw").hidden = !isMine || !isKept;
       byId("call-delete").hidden = !isMine && this.#me.role !== "admin";
       this.#show("summary");
     } catch (problem) {

@@ -1,6 +1,7 @@
 // Questions that stand before everything else: to fill in, or to be sure.
 
 import { element, icon } from "./element.js";
+import { inWords as told } from "./form.js";
 import { text } from "./texts.js";
 
 let made = 0;
@@ -40,6 +41,11 @@ export class Dialog {
 
   close() {
     this.#root.close();
+  }
+
+  /** Says another title. */
+  title(words) {
+    this.#root.querySelector("h2").textContent = words;
   }
 
   /** Puts `content` in the place of what was there before. */
@@ -94,7 +100,7 @@ export class Dialog {
 /** A refusal as people read it. */
 export function inWords(problem) {
   if (problem.status === 412) return text("page.problem.stale");
-  return problem.detail ?? problem.message;
+  return problem.detail ? told(problem) : problem.message;
 }
 
 /**

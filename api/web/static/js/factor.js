@@ -20,7 +20,7 @@ export function setUpSteps({ secretText, uri, qrSvg }) {
     element(
       "div", { class: "set-up-words" },
       written("p", "page.factor.scan"),
-      element("p", {}, element("a", { href: uri }, text("page.factor.open_app"))),
+      element("p", {}, written("a", "page.factor.open_app", { class: "aside", href: uri })),
       element(
         "details", {},
         written("summary", "page.factor.by_hand"),

@@ -6,7 +6,7 @@ import { language, text } from "./texts.js";
 
 const SECONDS_UP_TO = 90;
 /** The fields that codes of Problems are about. */
-const ABOUT = { wrong_code: "code", email_taken: "email" };
+const ABOUT = { wrong_code: "code", email_taken: "email", weak_password: "new" };
 
 /** An element with the text of `key`, in whatever language comes to be chosen. */
 export const written = (tag, key, attributes = {}) => element(tag, { ...attributes, "data-text": key }, text(key));
@@ -49,8 +49,8 @@ export class Form {
 
   /** Shows a Problem, at a field where it is about one. */
   tell(problem) {
-    const told = problem.errors?.length ? problem.errors : [{ field: ABOUT[problem.code] }];
-    const at = told.filter(({ field }) => this.#inputs.has(field));
+    const about = [...(problem.errors ?? []), { field: ABOUT[problem.code] }].filter(({ field }) => this.#inputs.has(field));
+    const at = problem.code ? about.slice(0, 1) : about;
     const words = (message) => (problem.code || language() !== "en" ? problem.detail : `${message}.`.replace(/\.\.$/, "."));
     if (at.length) allRight(this.root, at.map(({ field, message }) => [this.input(field), words(message)]));
     else this.#problem.textContent = inWords(problem);

@@ -11,8 +11,17 @@ export async function reread() {
   return user;
 }
 
+let storing = Promise.resolve();
+
 /** Stores `changes` ({language, theme, notifications}, any of them); resolves with the UserView. Throws a Problem. */
-export async function prefer(changes) {
+export function prefer(changes) {
+  // One after the other: each is a change of what the one before has stored.
+  const stored = storing.then(() => store(changes));
+  storing = stored.catch(() => {});
+  return stored;
+}
+
+async function store(changes) {
   const { id, version, preferences } = await get("/me");
   await put(`/users/${id}/preferences`, { ...preferences, ...changes }, { version });
   return reread();

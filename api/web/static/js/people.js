@@ -102,7 +102,7 @@ class People {
     return element(
       "div", { class: "row-actions" },
       element("a", { class: "button small", href: `/calls?whose=${user.id}` }, ...of("page.people.calls")),
-      element("button", { type: "button", class: "small", id: `manage-${user.id}`, onclick: () => void this.#manage(user) }, ...of("page.people.manage")),
+      element("button", { type: "button", class: "small", id: `manage-${user.id}`, onclick: () => void this.#manage(user) }, ...of(this.#me.role === "admin" ? "page.people.manage" : "page.people.details")),
     );
   }
 

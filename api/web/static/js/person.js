@@ -1,13 +1,16 @@
 // What may be done about one person, in a dialog over the list: each part only to whom their role allows it.
 
 import { del, download, get, post, put } from "./api.js";
+import { deviceOf } from "./device.js";
 import { confirmed, Dialog, inWords } from "./dialog.js";
 import { roleOf, ROLES } from "./directory.js";
 import { element } from "./element.js";
 import { boxes, choice, field, ticked } from "./fields.js";
+import { Form } from "./form.js";
 import { nameOf } from "./me.js";
 import { dateAndTime } from "./moment.js";
 import { notify } from "./notices.js";
+import { profileFields } from "./profile.js";
 import { text } from "./texts.js";
 
 export class Person {
@@ -38,6 +41,7 @@ export class Person {
     this.#dialog.replace(...[
       this.#facts(),
       isAdmin ? this.#access(isMe) : null,
+      isAdmin && !isMe && this.#user.status !== "invited" ? this.#profile() : null,
       this.#account(isAdmin, isMe),
       isAdmin ? this.#signIns() : null,
       isAdmin ? this.#data(isMe) : null,
@@ -75,6 +79,17 @@ export class Person {
     return part("page.people.access", form);
   }
 
+  #profile() {
+    const { id, profile } = this.#user;
+    const form = new Form({
+      id: "person-profile", submit: "page.people.profile_save", fields: profileFields(profile, false), quiet: true,
+      send: (values) => this.#do(async () => {
+        this.#user = await put(`/users/${id}/profile`, { ...profile, ...values }, { version: this.#user.version });
+      }, "page.people.saved"),
+    });
+    return part("page.people.profile", form.root);
+  }
+
   #account(isAdmin, isMe) {
     const { status, secondFactor } = this.#user;
     const mayInvite = isAdmin || (this.#me.role === "manager" && this.#user.role === "salesperson");
@@ -92,7 +107,7 @@ export class Person {
     const list = element("ul", { class: "plain-list" }, element("li", { class: "hint" }, text("page.list.loading")));
     void get(`/users/${this.#user.id}/sign-ins`).then(
       ({ items }) => list.replaceChildren(...(items.length
-        ? items.map(({ userAgent, lastUsedAt }) => element("li", {}, text("page.people.sign_in", { agent: userAgent || text("page.people.agent_unknown"), when: dateAndTime(lastUsedAt) })))
+        ? items.map(({ userAgent, lastUsedAt }) => element("li", {}, text("page.people.sign_in", { agent: deviceOf(userAgent), when: dateAndTime(lastUsedAt) })))
         : [element("li", { class: "hint" }, text("page.people.sign_ins_none"))])),
       (problem) => list.replaceChildren(element("li", { class: "error" }, inWords(problem))),
     );
@@ -195,6 +210,7 @@ export class Person {
     if (!isDone) return;
     const { id } = document.activeElement ?? {};
     this.#show();
+    this.#dialog.title(this.#name);
     this.#dialog.focus(id);
     this.#dialog.say(text(done, { name: this.#name, ...parameters }));
     await this.#changed();

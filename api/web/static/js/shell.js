@@ -8,7 +8,7 @@ import { byId, element, icon } from "./element.js";
 import { addIcons } from "./icons.js";
 import { nameOf, prefer, showTheme } from "./me.js";
 import { notify } from "./notices.js";
-import { text } from "./texts.js";
+import { text, write } from "./texts.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const COUNT_EVERY_MS = 60_000;
@@ -32,6 +32,7 @@ const LANGUAGES = [["en", "English"], ["es", "Español (beta)"]];
  * page. `changed()` shows the page's view afresh, in another language.
  */
 export async function signedIn({ changed = () => {} } = {}) {
+  if (!isSecureContext) return insecure();
   const [hasTexts, user] = await Promise.all([begin(), whoever()]);
   if (!hasTexts || !user) {
     if (hasTexts) fill(brand());
@@ -56,7 +57,7 @@ export async function signedIn({ changed = () => {} } = {}) {
 export async function visited() {
   let user = null;
   try {
-    user = await renew();
+    if (isSecureContext) user = await renew();
   } catch (problem) {
     console.info("Nobody is signed in:", problem);
   }
@@ -67,6 +68,7 @@ export async function visited() {
 
 /** As `signedIn` for a page that needs nobody to be: whether it can begin. */
 export async function welcome({ changed = () => {} } = {}) {
+  if (!isSecureContext) return insecure();
   if (!(await begin())) return false;
   fill(brand(), languages());
   offer(changed);
@@ -87,6 +89,16 @@ export function showUnread(number) {
   badge.hidden = number === 0;
   badge.textContent = number > MOST_SHOWN ? `${MOST_SHOWN}+` : String(number);
   byId("inbox-link").setAttribute("aria-label", number ? text("page.shell.inbox_unread", { count: number }) : text("page.shell.inbox"));
+}
+
+// Neither cookies that are safe nor a microphone are to be had: the person needs another address.
+async function insecure() {
+  if (await begin()) {
+    fill(brand());
+    write(byId("unloaded"), "page.shell.insecure");
+  }
+  byId("unloaded").hidden = false;
+  return null;
 }
 
 async function whoever() {
