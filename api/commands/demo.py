@@ -1,4 +1,4 @@
-"""`forecourt demo`: a practice call, live in the terminal, then the browser app."""
+"""`forecourt demo`: sample people, a practice call live in the terminal, then the browser app."""
 
 from __future__ import annotations
 
@@ -13,13 +13,20 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 
+from api.account_client import Account, NotSignedIn
 from api.child import NodeProcess, NodeStartError
 from api.commands.screen import Screen
-from api.demo import bundled
+from api.demo import bundled, people
+from api.demo.people import PeopleError
 from engine.models import ModelError, ensure
 from signaling import stack
 from signaling.publisher import Publisher, PublishError, load_audio
 
+OWN = {
+    f"FORECOURT_{name}": ""
+    for name in ("STORE", "BLOBS", "REDIS", "SMTP_HOST", "PUBLIC_URL", "METRICS_TOKEN")
+} | {"FORECOURT_HOST": "127.0.0.1"}
+"""Settings of a real node that are not the demo's: its people stay in its folder."""
 CHECK_MS = 10_000
 """How much of a file that is not ours is taken as its microphone check."""
 
@@ -41,28 +48,36 @@ CHECK_MS = 10_000
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
-    help="Keep journals and recordings here instead of in a temporary folder.",
+    help="Keep people and calls here instead of in a temporary folder.",
 )
 def demo(
     once: bool, audio: Path | None, json_path: Path | None, port: int, data: Path | None
 ) -> None:
-    """Run a node, publish recorded speech to it as a browser would, and show what it hears."""
+    """Run a node with sample people, hold a call as one of them, and show what it hears."""
     try:
         ensure("whisper-tiny.en")
     except ModelError as error:
         raise click.ClickException(str(error)) from error
     with tempfile.TemporaryDirectory(prefix="forecourt-demo-") as temporary:
-        node = NodeProcess(data or Path(temporary), port=port)
+        folder = data or Path(temporary)
+        node = NodeProcess(folder, port=port, environment=OWN)
         try:
+            people.check(folder)
             node.start()
-            figures = asyncio.run(_call(node.url, audio))
+            staff = people.settle(node, folder)
+            caller = people.of_role(staff, "salesperson")
+            account = Account.sign_in(node.url, caller.email, caller.password)
+            figures = asyncio.run(_call(account, audio))
             if json_path is not None:
                 json_path.write_text(json.dumps(figures, indent=2) + "\n")
             click.echo(f"\nThe browser app: {node.url}")
+            if not once or data is not None:
+                click.echo(f"Who can sign in, and with what:\n{people.table(staff)}")
+                click.echo(f"The call was {caller.first_name} {caller.last_name}'s.")
             if not once:
                 click.echo("Speak into it yourself; Ctrl-C stops the node.")
                 node.wait()
-        except NodeStartError as error:
+        except (NodeStartError, NotSignedIn, PeopleError) as error:
             raise click.ClickException(str(error)) from error
         except (PublishError, TimeoutError) as error:
             why = str(error) or "no answer in time"
@@ -73,13 +88,13 @@ def demo(
             node.stop()
 
 
-async def _call(url: str, audio: Path | None) -> dict[str, Any]:
+async def _call(account: Account, audio: Path | None) -> dict[str, Any]:
     """The call itself, as a client in this process; the node is another one."""
     stack.use_loopback(True)
     path = audio or bundled.CALL
     pcm = load_audio(path)
-    publisher = Publisher(url, pcm, session_type="pitch" if audio else "objection")
-    publisher.baseline = await _baseline(url, pcm, (0, CHECK_MS) if audio else _opening_ms())
+    publisher = Publisher(account, pcm, session_type="pitch" if audio else "objection")
+    publisher.baseline = await _baseline(account, pcm, (0, CHECK_MS) if audio else _opening_ms())
     with Screen(path.name, publisher) as screen:
         publisher.on_event = screen.on_event
         publisher.on_meters = screen.on_meters
@@ -95,12 +110,12 @@ def _opening_ms() -> tuple[int, int]:
 
 
 async def _baseline(
-    url: str, pcm: NDArray[np.int16], span_ms: tuple[int, int]
+    account: Account, pcm: NDArray[np.int16], span_ms: tuple[int, int]
 ) -> dict[str, float] | None:
     """The speaker's own level, by the same microphone check that the browser does."""
     start_ms, end_ms = span_ms
     body = bundled.wav_of(pcm[start_ms * 48 : end_ms * 48])
-    async with httpx.AsyncClient(base_url=url, timeout=30) as http:
+    async with httpx.AsyncClient(base_url=account.url, auth=account, timeout=30) as http:
         response = await http.post(
             "/api/v1/microphone-checks", content=body, headers={"Content-Type": "audio/wav"}
         )

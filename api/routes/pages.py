@@ -1,4 +1,4 @@
-"""The browser client's files, and the node's health."""
+"""The browser client's pages and files, and the node's health."""
 
 from __future__ import annotations
 

@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from api.accounts.entrance import Newcomer
+from api.accounts.sign_in import Client as Device
+from api.accounts.sign_in import SignedIn
 from api.app import create_app
 from api.playbooks import open_playbooks
+from api.services import Services, open_services
 from api.settings import Settings
 from engine.asr.scheduler import Model, Scheduler
 from signaling import stack
@@ -33,15 +38,29 @@ async def node(folder: Path, costs: dict[str, float], **settings: Any) -> AsyncI
     model.mkdir()
     scheduler = Scheduler({"en": Model(model, costs)}, worker=FAKE)
     chosen = Settings(data=folder / "node", ice_loopback=True, objections="phrases", **settings)
-    app = create_app(chosen, scheduler, open_playbooks(chosen))
+    opening = partial(open_services, chosen, lambda: "http://localhost")
+    app = create_app(chosen, opening, scheduler, open_playbooks(chosen))
     try:
         async with app.router.lifespan_context(app):
+            headers = await signed_in(app.state.services)
             transport = httpx.ASGITransport(app=app)
             address = "http://localhost/api/v1"
-            async with httpx.AsyncClient(transport=transport, base_url=address) as http:
+            async with httpx.AsyncClient(
+                transport=transport, base_url=address, headers=headers
+            ) as http:
                 yield Client(http)
     finally:
         stack.use_loopback(False)
+
+
+async def signed_in(services: Services) -> dict[str, str]:
+    """The first admin's access token, as a header."""
+    secret = await services.links.first_admin()
+    assert secret is not None
+    newcomer = Newcomer("a horse with nine lives", "ada@north-motors.example", "North Motors")
+    admin = await services.entrance.accept(secret, newcomer, Device("127.0.0.1", "test"))
+    assert isinstance(admin, SignedIn)
+    return {"Authorization": f"Bearer {admin.access.token}"}
 
 
 class Client:
@@ -59,6 +78,11 @@ class Client:
     async def publish(self, session_id: str, offer: str = CHROMIUM) -> httpx.Response:
         headers = {"Content-Type": "application/sdp"}
         return await self.http.post(f"/sessions/{session_id}/whip", content=offer, headers=headers)
+
+    async def folder(self, sessions: Path, session_id: str) -> Path:
+        """Where a call's files go."""
+        dealership = (await self.http.get("/dealership")).raise_for_status().json()
+        return sessions / str(dealership["id"]) / session_id
 
     async def end(self, published: httpx.Response) -> None:
         path = published.headers["location"].removeprefix("/api/v1")
@@ -145,6 +169,8 @@ async def test_what_comes_to_nothing_gives_its_place_back(tmp_path: Path, refuse
         for _ in range(2):
             refused(await client.publish(await client.create(), "nonsense"), 400)
         blocked = await client.create()
-        (tmp_path / "node" / "sessions" / blocked).write_text("a file where a folder should be")
+        path = await client.folder(tmp_path / "node" / "sessions", blocked)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("a file where a folder should be")
         refused(await client.publish(blocked), 503)
         assert (await client.publish(await client.create())).status_code == 201

@@ -13,8 +13,8 @@ from tests.node import running
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_a_catalogue_is_told_whole(http: httpx.Client, language: str) -> None:
-    answer = http.get(f"/catalogues/{language}")
+def test_a_catalogue_is_told_whole_to_everybody(anonymous: httpx.Client, language: str) -> None:
+    answer = anonymous.get(f"/catalogues/{language}")
     assert answer.status_code == 200
     body = answer.json()
     assert body["language"] == language
@@ -46,7 +46,7 @@ def test_an_unknown_language_is_refused(
 def test_the_answer_tells_whether_the_node_understands_the_language(tmp_path: Path) -> None:
     with (
         running(tmp_path / "node", FORECOURT_ASR_LANGUAGES="{}") as node,
-        httpx.Client(base_url=f"{node.url}/api/v1") as http,
+        node.client() as http,
     ):
         assert http.get("/catalogues/en").json()["speech"] is True
         assert http.get("/catalogues/es").json()["speech"] is False

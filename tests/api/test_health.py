@@ -19,7 +19,7 @@ def test_the_health_page_counts_tasks_threads_and_descriptors(node: Node) -> Non
 
 
 def test_a_call_that_was_only_created_holds_nothing(node: Node) -> None:
-    with httpx.Client(base_url=node.url) as http:
+    with httpx.Client(base_url=node.url, auth=node.account) as http:
         http.get("/healthz")
         before = http.get("/healthz").json()["process"]
         for _ in range(20):

@@ -48,7 +48,7 @@ async def lossy_call(node: Node) -> tuple[str, list[Families]]:
     """5 s of sound over a link that loses a fifth: what is read during the call and after it."""
     tone = np.asarray(3_000 * np.sin(np.arange(5 * RATE) * 0.02), np.int16)
     async with relay(Impairment(loss=0.2)) as line:
-        publisher = Publisher(node.url, tone)
+        publisher = Publisher(node.account, tone)
         publisher.rewrite_offer, publisher.rewrite_answer = line.rewrite_offer, line.rewrite_answer
         await publisher.create()
         await publisher.connect()

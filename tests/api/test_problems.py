@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from starlette.routing import Route
 from api import problems, recognizer
 from api.app import SECURITY_HEADERS, create_app
 from api.playbooks import Playbooks
+from api.services import open_services
 from api.settings import Settings
 from tests.api.conftest import Refused
 from tests.node import Node
@@ -26,8 +28,8 @@ ID = "0123456789abcdef01234567"
     [
         ("DELETE", "/sessions", {"GET", "HEAD", "POST"}),
         ("PUT", "/sessions", {"GET", "HEAD", "POST"}),
-        ("POST", f"/sessions/{ID}", {"GET", "HEAD"}),
-        ("POST", f"/sessions/{ID}/consent", {"GET", "HEAD", "PUT"}),
+        ("POST", f"/sessions/{ID}", {"DELETE", "GET", "HEAD"}),
+        ("POST", f"/sessions/{ID}/consent", {"DELETE", "GET", "HEAD", "PUT"}),
         ("GET", f"/sessions/{ID}/whip", {"OPTIONS", "POST"}),
         ("PUT", f"/sessions/{ID}/whip/abc", {"DELETE", "OPTIONS", "PATCH"}),
         ("GET", "/microphone-checks", {"POST"}),
@@ -145,7 +147,8 @@ def test_an_error_of_ours_is_a_problem_with_all_headers_and_no_inside(
 ) -> None:
     settings = Settings(data=tmp_path)
     books = Playbooks(tmp_path / "playbooks", None)
-    app = create_app(settings, recognizer.local(settings, tmp_path), books)
+    opening = partial(open_services, settings, lambda: "http://localhost")
+    app = create_app(settings, opening, recognizer.local(settings, tmp_path), books)
     app.router.routes.insert(0, Route("/failing", failing))
 
     async def ask() -> httpx.Response:

@@ -109,7 +109,7 @@ async def test_a_whole_call_is_recognized_elsewhere(
     node: Node, server: Server, said: Reading
 ) -> None:
     before = server.seen().requests
-    publisher = Publisher(node.url, np.concatenate([said.audio, np.zeros(2 * RATE, np.int16)]))
+    publisher = Publisher(node.account, np.concatenate([said.audio, np.zeros(2 * RATE, np.int16)]))
     await begun(publisher)
     await publisher.play()
     await idle(node)
@@ -129,7 +129,7 @@ async def test_no_final_word_of_a_call_is_lost_with_the_server_for_3_s(
 ) -> None:
     before = (await health(node))[1]["restarts"]
     silence = np.zeros(2 * RATE, np.int16)
-    publisher = Publisher(node.url, np.concatenate([said.audio, silence]))
+    publisher = Publisher(node.account, np.concatenate([said.audio, silence]))
     await begun(publisher)
     await asyncio.sleep(4.0)
     server.kill()

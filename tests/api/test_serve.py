@@ -21,9 +21,12 @@ def serve(*options: str, **environment: str) -> str:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "example.com", "::", ""])
-def test_an_address_that_others_reach_is_refused(host: str, tmp_path: Path) -> None:
-    message = serve("--host", host, "--data", str(tmp_path))
-    assert "loopback" in message
+@pytest.mark.parametrize("public", ["", "http://coach.example.com"])
+def test_an_address_that_others_reach_needs_tls_before_it(
+    host: str, public: str, tmp_path: Path
+) -> None:
+    message = serve("--host", host, "--data", str(tmp_path), FORECOURT_PUBLIC_URL=public)
+    assert "FORECOURT_PUBLIC_URL=https://" in message
     assert "--host 127.0.0.1" in message
 
 

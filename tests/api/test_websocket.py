@@ -518,7 +518,7 @@ def small_node(tmp_path: Path) -> Iterator[Node]:
 async def test_a_full_node_says_so_and_a_stopping_one_tells_its_calls(
     small_node: Node, speech: NDArray[np.int16]
 ) -> None:
-    with httpx.Client(base_url=f"{small_node.url}/api/v1", timeout=30) as http:
+    with small_node.client() as http:
         first, second = fresh(http), fresh(http)
     async with calling(small_node, first) as caller:
         await caller.speak(encode(speech[:96_000]))

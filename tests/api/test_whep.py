@@ -38,15 +38,16 @@ def loopback() -> Iterator[None]:
 
 @pytest.fixture
 async def web(node: Node) -> AsyncIterator[httpx.AsyncClient]:
-    """Addresses are below /api/v1."""
-    async with httpx.AsyncClient(base_url=f"{node.url}/api/v1", timeout=30) as web:
+    """The admin's client. Addresses are below /api/v1."""
+    url = f"{node.url}/api/v1"
+    async with httpx.AsyncClient(base_url=url, auth=node.account, timeout=30) as web:
         yield web
 
 
 @asynccontextmanager
 async def on_air(node: Node, sent: list[bytes] | None = None) -> AsyncIterator[Publisher]:
     """A live call; `sent` gets the payload of every packet that its publisher sends."""
-    publisher = Publisher(node.url, voice(60), lead_s=0.0)
+    publisher = Publisher(node.account, voice(60), lead_s=0.0)
     await publisher.create()
     await publisher.connect()
     assert publisher._pc is not None
@@ -163,6 +164,24 @@ async def test_candidates_may_follow_the_offer(
         await until(lambda: len(visitor.heard) > heard + 10)
         described = await web.options(visitor.location)
         assert described.headers["accept-patch"] == FRAGMENT
+        await visitor.close()
+
+
+async def test_who_is_not_signed_in_hears_nothing(
+    node: Node, web: httpx.AsyncClient, anonymous: httpx.Client, refused: Refused
+) -> None:
+    """Nor does the session's grant, which is for speaking."""
+    async with on_air(node) as publisher:
+        path = f"/sessions/{publisher.session_id}/whep"
+        grant = {"Authorization": f"Bearer {publisher.resume_token}"}
+        for shown in ({}, grant):
+            post = await asyncio.to_thread(anonymous.post, path, content=OFFER, headers=SDP | shown)
+            refused(post, 401)
+            refused(await asyncio.to_thread(anonymous.options, path, headers=shown), 401)
+        visitor = Visitor(channels=False)
+        await visitor.visit(web, publisher.session_id)
+        refused(await asyncio.to_thread(anonymous.delete, visitor.location), 401)
+        await until(lambda: len(visitor.heard) > 5)
         await visitor.close()
 
 

@@ -23,18 +23,40 @@ FRAGMENT = "application/trickle-ice-sdpfrag"
 LINES = CHROMIUM.splitlines(True)
 BARE = without(CHROMIUM, "a=candidate")
 TRICKLED = fragment(CHROMIUM)
+PROXIED = {"X-Forwarded-For": "192.0.2.7"}
+"""As the proxy on this machine tells it: one address may publish 240 times a minute."""
 RESTART = TRICKLED.replace("i4Td", "ysXw")
 
 
 def publish(http: httpx.Client, session: dict[str, Any], offer: Any, **headers: str) -> Any:
+    """With the session's grant, unless `headers` say otherwise: each session may be published to
+    thirty times a minute, but by one access token only thirty in all."""
+    return publish_signed_in(http, session, offer, **(granted(session) | headers))
+
+
+def publish_signed_in(
+    http: httpx.Client, session: dict[str, Any], offer: Any, **headers: str
+) -> Any:
+    """With the client's own access token, unless `headers` say otherwise."""
     path = f"/sessions/{session['id']}/whip"
     return http.post(path, content=offer, headers=SDP | headers)
+
+
+def granted(session: dict[str, Any]) -> dict[str, str]:
+    return {"Authorization": f"Bearer {session['resumeToken']}"}
+
+
+def fresh(http: httpx.Client) -> dict[str, Any]:
+    """A session with consent."""
+    session: dict[str, Any] = http.post("/sessions", json={"sessionType": "pitch"}).json()
+    http.put(f"/sessions/{session['id']}/consent", json=CONSENT).raise_for_status()
+    return session
 
 
 def test_an_offer_is_answered_with_a_resource(
     http: httpx.Client, consented: dict[str, Any]
 ) -> None:
-    answer = publish(http, consented, CHROMIUM)
+    answer = publish_signed_in(http, consented, CHROMIUM)
     assert answer.status_code == 201
     assert answer.headers["content-type"] == "application/sdp"
     assert answer.text.startswith("v=0")
@@ -50,14 +72,13 @@ def test_an_offer_is_answered_with_a_resource(
 def test_the_answer_names_the_ice_session_and_what_a_patch_takes(
     http: httpx.Client, consented: dict[str, Any]
 ) -> None:
-    answer = publish(http, consented, CHROMIUM)
+    answer = publish_signed_in(http, consented, CHROMIUM)
     resource = answer.headers["location"].rsplit("/", 1)[1]
     assert answer.headers["etag"] == f'"{resource}"'
     assert answer.headers["accept-patch"] == FRAGMENT
     assert answer.headers["cache-control"] == "no-store"
     assert "link" not in answer.headers
-    token = f"Bearer {consented['resumeToken']}"
-    again = publish(http, consented, CHROMIUM, Authorization=token)
+    again = publish(http, consented, CHROMIUM)
     assert again.headers["etag"] != answer.headers["etag"]
     http.delete(again.headers["location"].removeprefix("/api/v1"))
 
@@ -190,8 +211,7 @@ def test_what_is_no_publication_takes_no_candidates(
     http: httpx.Client, refused: Refused, consented: dict[str, Any]
 ) -> None:
     first = Published(http, consented)
-    token = f"Bearer {consented['resumeToken']}"
-    second = publish(http, consented, CHROMIUM, Authorization=token)
+    second = publish(http, consented, CHROMIUM)
     refused(first.patch(TRICKLED), 404)
     location = second.headers["location"].removeprefix("/api/v1")
     given = {"Content-Type": FRAGMENT, "If-Match": second.headers["etag"]}
@@ -213,7 +233,7 @@ async def test_a_client_that_trickles_is_connected(
     async def is_active() -> bool:
         return bool((await http.get(path)).json()["status"] == "active")
 
-    async with httpx.AsyncClient(base_url=node.url, timeout=30) as http:
+    async with httpx.AsyncClient(base_url=node.url, auth=node.account, timeout=30) as http:
         try:
             whole = await client.offer()
             bare = without(whole, "a=candidate", "a=end-of")
@@ -239,6 +259,26 @@ def test_an_offer_of_local_names_alone_is_answered(
     answer = publish(http, consented, hidden(CHROMIUM))
     assert answer.status_code == 201
     http.delete(answer.headers["location"].removeprefix("/api/v1"))
+
+
+def test_who_is_neither_signed_in_nor_shows_the_grant_publishes_nothing(
+    http: httpx.Client,
+    anonymous: httpx.Client,
+    refused: Refused,
+    consented: dict[str, Any],
+) -> None:
+    other = fresh(http)
+    refused(publish_signed_in(anonymous, consented, CHROMIUM), 401)
+    refused(publish(anonymous, consented, CHROMIUM, **granted(other)), 401)
+    refused(anonymous.options(f"/sessions/{consented['id']}/whip"), 401)
+    answer = publish(anonymous, consented, CHROMIUM)
+    assert answer.status_code == 201
+    path = answer.headers["location"].removeprefix("/api/v1")
+    given = {"Content-Type": FRAGMENT, "If-Match": answer.headers["etag"]}
+    refused(anonymous.patch(path, content=TRICKLED, headers=given), 401)
+    refused(anonymous.delete(path), 401)
+    refused(anonymous.delete(path, headers=granted(other)), 401)
+    assert anonymous.delete(path, headers=granted(consented)).status_code == 200
 
 
 def test_publishing_without_consent_is_forbidden(
@@ -283,17 +323,16 @@ def test_bytes_that_are_no_text_are_refused(
 
 
 def test_an_offer_cut_off_at_any_line_is_refused_or_answered(
-    http: httpx.Client, refused: Refused, consented: dict[str, Any]
+    http: httpx.Client, refused: Refused
 ) -> None:
     answered = 0
     for count in range(len(LINES)):
-        answer = publish(http, consented, "".join(LINES[:count]))
+        session = fresh(http)
+        offer = "".join(LINES[:count])
+        answer = publish(http, session, offer, **PROXIED)
         if answer.status_code == 201:
             answered += 1
             http.delete(answer.headers["location"].removeprefix("/api/v1"))
-            fresh = http.post("/sessions", json={"sessionType": "pitch"}).json()
-            http.put(f"/sessions/{fresh['id']}/consent", json=CONSENT)
-            consented["id"] = fresh["id"]
         else:
             refused(answer, 400)
     assert answered < len(LINES) // 4
@@ -313,9 +352,8 @@ def test_no_mutilated_offer_is_our_fault(http: httpx.Client, refused: Refused) -
         for at, column, text in edits:
             lines[at] = lines[at][:column] + text + lines[at][column + len(text) :]
         body = b"".join(line.encode("utf-8", "surrogatepass") for line in lines)
-        session = http.post("/sessions", json={"sessionType": "pitch"}).json()
-        http.put(f"/sessions/{session['id']}/consent", json=CONSENT)
-        answer = publish(http, session, body)
+        session = fresh(http)
+        answer = publish(http, session, body, **PROXIED)
         if answer.status_code == 201:
             http.delete(answer.headers["location"].removeprefix("/api/v1"))
         else:
@@ -337,11 +375,10 @@ def test_a_refused_offer_leaves_the_session_free(
 def test_a_session_that_is_being_connected_is_taken(
     http: httpx.Client, refused: Refused, consented: dict[str, Any]
 ) -> None:
-    first = publish(http, consented, CHROMIUM)
-    refused(publish(http, consented, CHROMIUM), 409)
-    for token in ("Bearer nonsense", "Bearer", "Basic x"):
-        refused(publish(http, consented, CHROMIUM, Authorization=token), 409)
-    refused(publish(http, consented, CHROMIUM, Authorization=consented["resumeToken"]), 409)
+    first = publish_signed_in(http, consented, CHROMIUM)
+    refused(publish_signed_in(http, consented, CHROMIUM), 409)
+    for token in ("Bearer nonsense", "Bearer", "Basic x", consented["resumeToken"], ""):
+        refused(publish(http, consented, CHROMIUM, Authorization=token), 401)
     token = f"bearer {consented['resumeToken']}"
     second = publish(http, consented, CHROMIUM, Authorization=token)
     assert second.status_code == 201
@@ -355,7 +392,7 @@ def test_two_offers_at_once_do_not_both_get_the_session(
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(6) as pool:
-        answers = list(pool.map(lambda _: publish(http, consented, CHROMIUM), range(6)))
+        answers = list(pool.map(lambda _: publish_signed_in(http, consented, CHROMIUM), range(6)))
     assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409, 409, 409]
     (won,) = [answer for answer in answers if answer.status_code == 201]
     http.delete(won.headers["location"].removeprefix("/api/v1")).raise_for_status()
@@ -377,8 +414,8 @@ def test_a_call_that_is_over_cannot_be_published_to(
 ) -> None:
     location = publish(http, consented, CHROMIUM).headers["location"]
     http.delete(location.removeprefix("/api/v1"))
-    token = f"Bearer {consented['resumeToken']}"
-    refused(publish(http, consented, CHROMIUM, Authorization=token), 409)
+    refused(publish(http, consented, CHROMIUM), 409)
+    refused(publish_signed_in(http, consented, CHROMIUM), 409)
 
 
 @pytest.mark.parametrize("resource", ["0" * 16, "x", "%c3%bc", "..%2f"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 import subprocess
 import sys
 import time
@@ -92,6 +93,7 @@ def by_werift(node: Node, speech: Speech, folder: Path) -> Call:
     packets.write_bytes(b"\n".join(base64.b64encode(packet) for packet in speech.packets))
     done = subprocess.run(
         [str(NODE_JS), str(WERIFT), _whip_url(node, session_id), str(packets)],
+        env=_environment(node),
         capture_output=True,
         text=True,
         timeout=PATIENCE_S,
@@ -108,6 +110,7 @@ def by_ffmpeg(node: Node, speech: Speech) -> Call:
     publisher = subprocess.Popen(
         [sys.executable, "-m", "tests.clients.ffmpeg", whip_url, str(speech.file)],
         cwd=ROOT,
+        env=_environment(node),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -123,7 +126,7 @@ def by_ffmpeg(node: Node, speech: Speech) -> Call:
 
 
 def _create(node: Node) -> str:
-    with httpx.Client(base_url=f"{node.url}/api/v1", timeout=30) as http:
+    with node.client() as http:
         created = http.post("/sessions", json={"sessionType": "pitch"}).raise_for_status().json()
         consent = {"coaching": True, "recording": True, "textVersion": "test"}
         http.put(f"/sessions/{created['id']}/consent", json=consent).raise_for_status()
@@ -131,25 +134,30 @@ def _create(node: Node) -> str:
     return session_id
 
 
+def _environment(node: Node) -> dict[str, str]:
+    """The access token, where no list of processes shows it."""
+    return os.environ | {"FORECOURT_TOKEN": node.account.headers()["Authorization"].split()[1]}
+
+
 def _whip_url(node: Node, session_id: str) -> str:
     return f"{node.url}/api/v1/sessions/{session_id}/whip"
 
 
 def _kept(node: Node, session_id: str, seen: list[Json]) -> Call:
-    url = f"{node.url}/api/v1/sessions/{session_id}"
-    with httpx.Client(timeout=30) as http:
+    path = f"/sessions/{session_id}"
+    with node.client() as http:
         return Call(
             seen,
-            http.get(url).raise_for_status().json(),
-            http.get(f"{url}/events").raise_for_status().json()["items"],
-            http.get(f"{url}/recording").raise_for_status().content,
+            http.get(path).raise_for_status().json(),
+            http.get(f"{path}/events").raise_for_status().json()["items"],
+            http.get(f"{path}/recording").raise_for_status().content,
         )
 
 
 def _wait_until_active(node: Node, session_id: str, publisher: subprocess.Popen[str]) -> None:
-    url = f"{node.url}/api/v1/sessions/{session_id}"
+    path = f"/sessions/{session_id}"
     until_s = time.monotonic() + PATIENCE_S
-    while httpx.get(url, timeout=30).raise_for_status().json()["status"] == "created":
+    while node.get(path, timeout=30).raise_for_status().json()["status"] == "created":
         if publisher.poll() is not None or time.monotonic() > until_s:
             publisher.kill()
             raise AssertionError(f"FFmpeg did not connect:\n{publisher.communicate()[0]}")
@@ -160,7 +168,7 @@ def _stream(node: Node, session_id: str) -> Iterator[Json]:
     """Every event, from the first to the last, as `text/event-stream`."""
     url = f"{node.url}/api/v1/sessions/{session_id}/events"
     headers = {"Accept": "text/event-stream"}
-    with httpx.stream("GET", url, headers=headers, timeout=PATIENCE_S) as answer:
+    with httpx.stream("GET", url, auth=node.account, headers=headers, timeout=PATIENCE_S) as answer:
         for line in answer.raise_for_status().iter_lines():
             name, _, value = line.partition(":")
             if name == "data":

@@ -1,11 +1,13 @@
 """Publishes an Ogg/Opus file with FFmpeg's WHIP muxer, at the pace of speech.
 
-`python -m tests.clients.ffmpeg WHIP_URL FILE`. A process of its own: PyAV holds the GIL while the
-muxer connects. The packets are the file's own; at the end the muxer deletes its WHIP resource.
+`python -m tests.clients.ffmpeg WHIP_URL FILE`, with a token in `FORECOURT_TOKEN`. A process of its
+own: PyAV holds the GIL while the muxer connects. The packets are the file's own; at the end the
+muxer deletes its WHIP resource.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 
@@ -13,7 +15,8 @@ import av
 
 
 def publish(url: str, file: str) -> None:
-    with av.open(file) as source, av.open(url, "w", format="whip") as call:
+    token = {"authorization": os.environ["FORECOURT_TOKEN"]}
+    with av.open(file) as source, av.open(url, "w", format="whip", options=token) as call:
         spoken = source.streams.audio[0]
         track = call.add_stream_from_template(spoken)
         call.start_encoding()

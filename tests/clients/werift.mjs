@@ -1,5 +1,6 @@
 // Publishes Opus packets with werift over WHIP, at the pace of speech, then ends the call.
-// Usage: node werift.mjs WHIP_URL PACKETS; PACKETS holds 20 ms packets, base64, one a line.
+// Usage: node werift.mjs WHIP_URL PACKETS, with a token in FORECOURT_TOKEN; PACKETS holds 20 ms packets, base64, one
+// a line.
 // Prints what it receives on its data channels: one event a line, JSON.
 
 import { readFileSync } from "node:fs";
@@ -42,7 +43,7 @@ const completed = new Promise((done) => {
 await pc.setLocalDescription(await pc.createOffer());
 const answered = await fetch(whipUrl, {
   method: "POST",
-  headers: { "Content-Type": "application/sdp" },
+  headers: { "Content-Type": "application/sdp", Authorization: `Bearer ${process.env.FORECOURT_TOKEN}` },
   body: pc.localDescription.sdp,
 });
 const answer = await answered.text();

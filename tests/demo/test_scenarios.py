@@ -22,7 +22,7 @@ from benchmarks.reading import narrowed
 from engine.events import Event
 from engine.feedback import INTERRUPTION_MS
 from signaling import stack
-from signaling.publisher import Publisher, load_audio
+from signaling.publisher import Publisher, Server, load_audio
 from tests.node import running
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -36,13 +36,13 @@ each_scenario = pytest.mark.parametrize("name", SCENARIOS)
 Cues = dict[str, list[Event]]
 
 
-async def held(url: str, name: str) -> list[Event]:
+async def held(server: Server, name: str) -> list[Event]:
     """The cues and the summary of one call."""
     audio = load_audio(FOLDER / f"{name}.opus")
     opening = passages(FOLDER / f"{name}.opus")[0]
     check = measure_microphone(narrowed(audio[: opening.end_ms * 48]))
     assert check.verdict == "ok"
-    publisher = Publisher(url, audio)
+    publisher = Publisher(server, audio)
     publisher.baseline = {
         "speechLevelDbfs": check.speech_level_dbfs,
         "noiseFloorDbfs": check.noise_floor_dbfs,
@@ -56,14 +56,14 @@ async def held(url: str, name: str) -> list[Event]:
 def calls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, list[Event]]]:
     folder = tmp_path_factory.mktemp("scenarios") / "node"
 
-    async def all_at_once(url: str) -> dict[str, list[Event]]:
-        each = await asyncio.gather(*(held(url, name) for name in SCENARIOS))
+    async def all_at_once(server: Server) -> dict[str, list[Event]]:
+        each = await asyncio.gather(*(held(server, name) for name in SCENARIOS))
         return dict(zip(SCENARIOS, each, strict=True))
 
     with running(folder, FORECOURT_ASR_WORKERS="2", FORECOURT_ASR_ADMISSION="off") as node:
         stack.use_loopback(True)
         try:
-            yield asyncio.run(all_at_once(node.url))
+            yield asyncio.run(all_at_once(node.account))
         finally:
             stack.use_loopback(False)
 

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
 from tests.e2e import chromium
+from tests.e2e.desk import Desk
 from tests.e2e.node import Node
 from tests.e2e.speech import lowered
 
@@ -46,3 +47,11 @@ def browser(playwright: Playwright, reader: Path) -> Iterator[Browser]:
     launched = chromium.launch(playwright, reader)
     yield launched
     launched.close()
+
+
+@pytest.fixture(scope="module")
+def desk(node: Node) -> Iterator[Desk]:
+    """People for a page's tests, whose scripts may not fail."""
+    made = Desk(node)
+    yield made
+    assert made.errors == []

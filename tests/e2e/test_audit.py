@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.e2e.desk import Desk
-from tests.e2e.node import Node
 from tests.e2e.test_accessibility import Walk, press_until
-
-
-@pytest.fixture(scope="module")
-def desk(node: Node) -> Iterator[Desk]:
-    made = Desk(node)
-    yield made
-    assert made.errors == []
 
 
 def test_what_was_done_is_told_in_words_and_as_a_file(desk: Desk, browser: Browser) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from api.account_client import Account
 from signaling import stack
 from signaling.publisher import RATE, Publisher, load_audio
 from tests.e2e.desk import Desk
-from tests.e2e.node import Node
 from tests.e2e.test_accessibility import Walk, press_until
 
 SPOKEN_S = 6
@@ -25,13 +23,6 @@ UNTIL = """(audio, [event, name, least]) => new Promise((resolve) => {
   audio.addEventListener(event, look);
   look();
 })"""
-
-
-@pytest.fixture(scope="module")
-def desk(node: Node) -> Iterator[Desk]:
-    made = Desk(node)
-    yield made
-    assert made.errors == []
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +13,7 @@ from playwright.sync_api import Browser, Playwright, WebSocket, WebSocketRoute, 
 from tests.e2e import chromium
 from tests.e2e.node import Node
 from tests.e2e.people import signed_in
-from tests.e2e.practice import PracticePage, bare
+from tests.e2e.practice import WITHIN_MS, PracticePage, bare
 from tests.e2e.speech import TEXT
 
 pytestmark = pytest.mark.slow
@@ -147,10 +148,10 @@ def test_leaving_the_page_ends_the_call(practice: PracticePage) -> None:
     practice.page.wait_for_timeout(500)
     practice.page.once("dialog", lambda dialog: dialog.accept())
     practice.page.reload()
-    practice.page.wait_for_function(
-        "async () => (await (await fetch('/api/v1/sessions?limit=1')).json())"
-        ".items[0].status === 'completed'"
-    )
+    give_up_s = time.monotonic() + WITHIN_MS / 1000
+    while practice.api("/sessions?limit=1")["items"][0]["status"] != "completed":
+        assert time.monotonic() < give_up_s
+        practice.page.wait_for_timeout(50)
 
 
 def test_what_the_node_refuses_is_said_in_its_words(practice: PracticePage) -> None:

@@ -180,6 +180,59 @@ def test_an_unknown_call_says_so_and_offers_another_way(listen: ListenPage) -> N
     expect(listen.page.get_by_role("link", name="Other calls")).to_be_visible()
 
 
+STREAM = """async ([id, last]) => {
+  const { stream } = await import("/static/js/api.js");
+  window.streamed = [];
+  window.stop = new AbortController();
+  const onEvent = (event) => streamed.push(event);
+  const wanted = { lastEventId: last, onEvent, signal: stop.signal };
+  const ends = stream(`/sessions/${id}/events`, wanted);
+  window.over = ends.then(() => "over", (problem) => problem.status);
+}"""
+CUT = """async (letters) => {
+  const { eventsOf } = await import("/static/js/stream.js");
+  const bytes = new TextEncoder().encode(letters);
+  const body = new ReadableStream({ start(controller) {
+    for (const byte of bytes) controller.enqueue(Uint8Array.of(byte));
+    controller.close();
+  } });
+  const events = [];
+  for await (const event of eventsOf(body)) events.push(event);
+  return events;
+}"""
+
+
+def test_events_are_streamed_to_whoever_is_signed_in(
+    node: Node, caller: Caller, listen: ListenPage
+) -> None:
+    page = listen.page
+    caller.connect()
+    listen.open()
+    page.evaluate(STREAM, [caller.session_id, None])
+    page.wait_for_function("streamed.length > 2")
+    caller.end()
+    assert page.evaluate("over") == "over"
+    ids = page.evaluate("streamed.map(({ id }) => Number(id))")
+    assert ids == [event["seq"] for event in node.events(caller.session_id)]
+    page.evaluate(STREAM, [caller.session_id, str(ids[-2])])
+    page.wait_for_function("streamed.length > 0")
+    assert page.evaluate("over") == "over"
+    assert page.evaluate("streamed.map(({ data }) => data.seq)") == ids[-1:]
+    page.evaluate(STREAM, ["0" * 24, None])
+    assert page.evaluate("over") == 404
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=["lf", "crlf", "cr"])
+def test_a_stream_is_read_however_it_is_cut(listen: ListenPage, end: str) -> None:
+    lines = ["id: 1", "event: a", 'data: {"word":', 'data: "añó"}', "", ": ping", "", "data:2", ""]
+    listen.open()
+    # The end of the last line may be half of a pair as long as nothing follows.
+    assert listen.page.evaluate(CUT, end.join([*lines, ":"])) == [
+        {"id": "1", "event": "a", "data": {"word": "añó"}},
+        {"id": None, "event": "message", "data": 2},
+    ]
+
+
 def test_everything_is_accessible(caller: Caller, listen: ListenPage) -> None:
     walk, page = Walk(), listen.page
     caller.connect()

@@ -14,7 +14,6 @@ import pytest
 from playwright.sync_api import Browser, Route, expect
 
 from benchmarks.impairment import Impairment, Relay
-from engine.journal import read
 from tests.e2e.node import Node
 from tests.e2e.people import signed_in
 from tests.e2e.practice import PracticePage
@@ -73,8 +72,8 @@ def test_chromium_sends_copies_of_lost_packets_and_they_are_heard(
         practice.end()
         assert network.lost > 40
     assert practice.errors == []
-    journal = node.sessions / practice.session_id / "journal.jsonl"
-    runs = [record for record in read(journal) if record["k"] == "play"]
+    journal = node.journal(practice.session_id)
+    runs = [record for record in journal if record["k"] == "play"]
     heard: Counter[str] = Counter()
     for run, after in pairwise(runs):
         heard[run["source"]] += (after["at"] - run["at"]) // 320
@@ -82,7 +81,7 @@ def test_chromium_sends_copies_of_lost_packets_and_they_are_heard(
     assert heard["fec"] > 15
     assert heard["fec"] > heard["plc"] / 2
     assert heard["received"] > 500
-    features = [record for record in read(journal) if record["k"] == "features"]
+    features = [record for record in journal if record["k"] == "features"]
     assert max((record["link"] or {}).get("recovered_pct", 0) for record in features) > 3
     context.close()
 

@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.e2e.desk import Desk
-from tests.e2e.node import Node
 from tests.e2e.people import mailed_secret
 from tests.e2e.test_accessibility import Walk, press_until
-
-
-@pytest.fixture(scope="module")
-def desk(node: Node) -> Iterator[Desk]:
-    made = Desk(node)
-    yield made
-    assert made.errors == []
 
 
 def row(page: Page, words: str) -> Locator:

@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
-import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.e2e.desk import Desk
-from tests.e2e.node import Node
 from tests.e2e.test_accessibility import Walk, press_until
-
-
-@pytest.fixture(scope="module")
-def desk(node: Node) -> Iterator[Desk]:
-    made = Desk(node)
-    yield made
-    assert made.errors == []
 
 
 def row(page: Page, words: str) -> Locator:
@@ -113,6 +103,21 @@ def test_a_manager_renames_own_teams_and_sees_no_settings(desk: Desk, browser: B
     page.locator("#team-name").fill("Hybrids and electric")
     button(page, "Save").click()
     expect(row(page, "Hybrids and electric")).to_be_visible()
+    page.context.close()
+
+
+def test_a_page_that_cannot_begin_says_so_and_can_be_tried_again(
+    desk: Desk, browser: Browser
+) -> None:
+    desk.team("Scooters")
+    page = desk.opened(browser, None, "/inbox")
+    page.route("**/api/v1/teams?*", lambda route: route.abort())
+    page.goto(f"{desk.node.url}/teams")
+    expect(page.get_by_role("alert")).to_contain_text("cannot be reached")
+    page.unroute("**/api/v1/teams?*")
+    button(page, "Try again").click()
+    expect(row(page, "Scooters")).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_count(0)
     page.context.close()
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from benchmarks.impairment import Impairment, Relay, relay
 from signaling.publisher import RATE, Publisher, PublishError, Received
+from tests.api.people import joined
 from tests.node import ROOT, Node, children
 
 PATIENCE_S = 40.0
@@ -80,7 +81,9 @@ async def play_to_end(publisher: Publisher) -> None:
 
 @asynccontextmanager
 async def api(node: Node) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=f"{node.url}/api/v1", timeout=30) as http:
+    """The admin's client."""
+    url = f"{node.url}/api/v1"
+    async with httpx.AsyncClient(base_url=url, auth=node.account, timeout=30) as http:
         yield http
 
 
@@ -124,7 +127,7 @@ class Together:
 
 def behind(line: Relay, node: Node, speech: Pcm) -> Publisher:
     """A publisher of `speech` whose datagrams pass through `line`."""
-    publisher = Publisher(node.url, speech)
+    publisher = Publisher(node.account, speech)
     publisher.rewrite_offer, publisher.rewrite_answer = line.rewrite_offer, line.rewrite_answer
     return publisher
 
@@ -168,7 +171,7 @@ async def cut_off(node: Node, speech: Pcm) -> Outcome:
 
 async def streamed(node: Node, speech: Pcm) -> Outcome:
     """Its events are read as a stream that breaks off and is taken up again."""
-    publisher = Publisher(node.url, speech)
+    publisher = Publisher(node.account, speech)
     await publisher.create()
     path = f"/sessions/{publisher.session_id}/events"
     async with api(node) as http:
@@ -213,7 +216,7 @@ async def read_stream(
 
 async def commanded(node: Node) -> Outcome:
     """Silence, and every kind of message; ended by DELETE."""
-    publisher = Publisher(node.url, np.zeros(RATE, np.int16))
+    publisher = Publisher(node.account, np.zeros(RATE, np.int16))
     await publisher.create()
     await publisher.connect()
     await until(lambda: heard(publisher, "session.state", state="active"), "active")
@@ -232,10 +235,11 @@ async def commanded(node: Node) -> Outcome:
     await asyncio.sleep(1)
     publisher.command("bookmark", label="last")
     await until(lambda: heard(publisher, "bookmark", label="last"), "bookmark")
-    async with httpx.AsyncClient(base_url=node.url, timeout=30) as http:
-        wrong = await http.delete(publisher.location[:-16] + publisher.location[:-17:-1])
-        deleted = await http.delete(publisher.location)
-        again = await http.delete(publisher.location)
+    location = publisher.location.removeprefix("/api/v1")
+    async with api(node) as http:
+        wrong = await http.delete(location[:-16] + location[:-17:-1])
+        deleted = await http.delete(location)
+        again = await http.delete(location)
     await until(lambda: heard(publisher, "session.state", state="completed"), "completed")
     await publisher.close()
     codes = [wrong.status_code, deleted.status_code, again.status_code]
@@ -243,14 +247,14 @@ async def commanded(node: Node) -> Outcome:
 
 
 async def wordless(node: Node, sound: Pcm) -> Outcome:
-    publisher = Publisher(node.url, sound)
+    publisher = Publisher(node.account, sound)
     await publisher.run()
     return await outcome(node, publisher)
 
 
 async def refused(node: Node, speech: Pcm) -> Outcome:
     """Recording refused; the same call as any other. `seen` holds what was on disk during it."""
-    publisher = Publisher(node.url, speech, recording=False)
+    publisher = Publisher(node.account, speech, recording=False)
     await publisher.create()
     await publisher.connect()
     await publisher.play()
@@ -262,7 +266,7 @@ async def refused(node: Node, speech: Pcm) -> Outcome:
 
 async def vanished(node: Node, speech_file: Path, speech: Pcm) -> Outcome:
     """The client's process is killed; another takes the call up again with its token."""
-    publisher = Publisher(node.url, speech)
+    publisher = Publisher(node.account, speech)
     await publisher.create()
     client = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -272,6 +276,7 @@ async def vanished(node: Node, speech_file: Path, speech: Pcm) -> Outcome:
         publisher.session_id,
         str(speech_file),
         cwd=ROOT,
+        env=os.environ | {"FORECOURT_GRANT": publisher.resume_token},
         stdout=asyncio.subprocess.PIPE,
     )
     assert client.stdout is not None
@@ -299,25 +304,34 @@ async def vanished(node: Node, speech_file: Path, speech: Pcm) -> Outcome:
 
 
 async def contested(node: Node) -> Outcome:
-    """A stranger tries to take a live call; then its own browser does, in a new tab."""
-    publisher = Publisher(node.url, np.zeros(20 * RATE, np.int16))
+    """Others try to take a live call; then its own browser does, in a new tab.
+
+    `refusals` are its trainee's without the grant, a colleague's, and two with wrong grants.
+    """
+    colleague = await asyncio.to_thread(joined, node, "salesperson")
+    publisher = Publisher(node.account, np.zeros(20 * RATE, np.int16))
     await publisher.create()
     await publisher.connect()
     await until(lambda: heard(publisher, "session.state", state="active"), "active")
     refusals = []
-    for token in ("", "not the token", publisher.resume_token[:-1]):
-        stranger = Publisher(node.url, publisher.audio, session_id=publisher.session_id)
+    for account, token in (
+        (node.account, ""),
+        (colleague, ""),
+        (colleague, "not the token"),
+        (node.account, publisher.resume_token[:-1]),
+    ):
+        stranger = Publisher(account, publisher.audio, session_id=publisher.session_id)
         stranger.resume_token = token
         try:
             await stranger.connect(resume=bool(token))
         except PublishError as error:
             refusals.append(str(error))
         await stranger.close()
-    tab = Publisher(node.url, np.zeros(RATE, np.int16), session_id=publisher.session_id)
+    tab = Publisher(node.account, np.zeros(RATE, np.int16), session_id=publisher.session_id)
     tab.resume_token = publisher.resume_token
     await tab.connect(resume=True)
-    async with httpx.AsyncClient(base_url=node.url, timeout=30) as http:
-        stale = await http.delete(publisher.location)
+    async with api(node) as http:
+        stale = await http.delete(publisher.location.removeprefix("/api/v1"))
     connection: Any = publisher._pc
     await until(lambda: connection.connectionState in ("closed", "failed"), "end of the old one")
     await publisher.close()
@@ -328,7 +342,7 @@ async def contested(node: Node) -> Outcome:
 
 async def crashed(node: Node, speech: Pcm) -> Outcome:
     """The node is killed in mid-call, started again, and the client comes back."""
-    publisher = Publisher(node.url, speech)
+    publisher = Publisher(node.account, speech)
     await publisher.create()
     await publisher.connect()
     await asyncio.sleep(7)
@@ -359,7 +373,7 @@ async def operated(node: Node, speech: Pcm) -> Outcome:
 
     The call is read as a stream too, so that whatever logs what it sends has its chance.
     """
-    publisher = Publisher(node.url, speech)
+    publisher = Publisher(node.account, speech)
     await publisher.create()
     await publisher.connect()
     path = f"/sessions/{publisher.session_id}/events"

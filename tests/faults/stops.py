@@ -24,6 +24,7 @@ from tests.faults.scenarios import (
     until,
     view_of,
 )
+from tests.kept import kept_of
 from tests.node import Node
 
 AWAY_S = 2.0
@@ -31,7 +32,7 @@ AWAY_S = 2.0
 
 @dataclass(slots=True)
 class Stopped:
-    """What a stopped node left of a call on its disk."""
+    """What a stopped node left of a call on its disk, in the clear."""
 
     exit_code: int
     journal: str
@@ -39,14 +40,13 @@ class Stopped:
 
 
 def left_on_disk(node: Node, session_id: str, exit_code: int) -> Stopped:
-    folder = node.sessions / session_id
-    journal = (folder / "journal.jsonl").read_text(encoding="utf-8")
-    return Stopped(exit_code, journal, (folder / "trainee.ogg").read_bytes())
+    found = kept_of(node.data, session_id)
+    return Stopped(exit_code, found.journal.decode(), found.recordings["trainee"])
 
 
 async def live(node: Node, speech: Pcm, *, recording: bool = True) -> Publisher:
     """A call in which words have been seen."""
-    publisher = Publisher(node.url, speech, recording=recording)
+    publisher = Publisher(node.account, speech, recording=recording)
     await publisher.create()
     await publisher.connect()
     await until(lambda: heard(publisher, "transcript.partial"), "words")
@@ -72,7 +72,7 @@ async def restarted(node: Node, speech: Pcm) -> Outcome:
     await until(lambda: heard(publisher, "session.state", reason="node_stopped"), "farewell")
     told = [received.event.model_dump() for received in publisher.received]
     await publisher.close()
-    stopped = left_on_disk(node, publisher.session_id, exit_code or 0)
+    stopped = await asyncio.to_thread(left_on_disk, node, publisher.session_id, exit_code or 0)
     await asyncio.sleep(AWAY_S)
     await asyncio.to_thread(node.start)
     async with api(node) as http:
@@ -94,24 +94,25 @@ async def restarted(node: Node, speech: Pcm) -> Outcome:
 async def drained(node: Node, speech: Pcm) -> Outcome:
     """A node that drains: its call goes on, comes back on another connection, ends by itself."""
     publisher = await live(node, speech)
-    waiting = Publisher(node.url, speech)
+    waiting = Publisher(node.account, speech)
     await waiting.create()
     node.tell(signal.SIGTERM)
     async with api(node) as http:
         refusals = await refusals_of(http, waiting)
         health = await http.get(f"{node.url}/healthz")
         metrics = await http.get(f"{node.url}/metrics")
-        tab = Publisher(node.url, speech[: 5 * RATE], session_id=publisher.session_id)
+        tab = Publisher(node.account, speech[: 5 * RATE], session_id=publisher.session_id)
         tab.resume_token = publisher.resume_token
         await tab.connect(resume=True)
         await publisher.close()
         await play_to_end(tab)
     exit_code = await asyncio.to_thread(node.wait)
+    left = await asyncio.to_thread(left_on_disk, node, tab.session_id, exit_code)
     return Outcome(
         publisher.received + tab.received,
         {},
         [received.event.model_dump() for received in publisher.received + tab.received],
-        httpx.Response(200, content=left_on_disk(node, tab.session_id, 0).recording),
+        httpx.Response(200, content=left.recording),
         {"exit_code": exit_code, "refusals": refusals, "health": health, "metrics": metrics.text},
     )
 

@@ -271,28 +271,32 @@ async def offered() -> tuple[RTCPeerConnection, str]:
 async def publish_at_once(node: Node, audio: Pcm) -> tuple[list[httpx.Response], list[object]]:
     """200 sessions, published in the same moment: the answers to those that only ask, and what
     became of those that talk (a `Publisher` or why it was refused)."""
-    talkers = [Publisher(node.url, audio) for _ in range(AT_ONCE // 5)]
+    talkers = [Publisher(node.account, audio) for _ in range(AT_ONCE // 5)]
     limits = httpx.Limits(max_connections=AT_ONCE)
     base = f"{node.url}/api/v1/sessions"
-    async with httpx.AsyncClient(timeout=60, limits=limits) as http:
+    async with httpx.AsyncClient(auth=node.account, timeout=60, limits=limits) as http:
         connection, offer = await offered()
         asking = []
         for _ in range(AT_ONCE - len(talkers)):
             created = (await http.post(base, json={"sessionType": "pitch"})).json()
             consent = {"coaching": True, "recording": False, "textVersion": "file"}
             await http.put(f"{base}/{created['id']}/consent", json=consent)
-            asking.append(created["id"])
+            asking.append(created)
         for talker in talkers:
             await talker.create()
+        # With their grants: one person may publish thirty times a minute only.
         posts = [
             http.post(
-                f"{base}/{session}/whip",
+                f"{base}/{session['id']}/whip",
                 content=offer,
-                headers={"Content-Type": "application/sdp"},
+                headers={
+                    "Content-Type": "application/sdp",
+                    "Authorization": f"Bearer {session['resumeToken']}",
+                },
             )
             for session in asking
         ]
-        connects = [talker.connect() for talker in talkers]
+        connects = [talker.connect(resume=True) for talker in talkers]
         results = await asyncio.gather(*connects, *posts, return_exceptions=True)
         await connection.close()
         answers = []
@@ -337,6 +341,6 @@ async def test_of_200_calls_that_begin_at_once_the_admitted_work_and_the_rest_ar
             finals = [event.data for event in events if event.type == "transcript.final"]
             text = " ".join(word[0] for data in finals for word in data["words"]).lower()
             assert "the worst of time" in text
-        again = Publisher(node.url, audio)
+        again = Publisher(node.account, audio)
         await again.run()
         assert any(item.event.type == "transcript.final" for item in again.received)

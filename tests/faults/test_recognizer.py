@@ -105,7 +105,7 @@ async def call(node: Node, speech: Pcm, begin_s: float) -> Outcome:
         kinds = [item.event.type for item in publisher.received]
         return kinds.count("speech.start") - kinds.count("transcript.final")
 
-    publisher = Publisher(node.url, speech)
+    publisher = Publisher(node.account, speech)
     await publisher.create()
     await asyncio.sleep(begin_s)
     await publisher.connect()
@@ -172,7 +172,7 @@ def test_a_call_that_ends_with_its_recognizer_gone_keeps_the_words_that_were_see
 
     async def ending() -> Outcome:
         await ready(struck)
-        publisher = Publisher(struck.url, speech)
+        publisher = Publisher(struck.account, speech)
         await publisher.create()
         await publisher.connect()
         await publisher.play()

@@ -6,7 +6,6 @@ import asyncio
 import json
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -164,9 +163,7 @@ def test_a_draining_node_can_be_hurried(
     # Nothing of it is on disk, so nobody could take it up again.
     assert last_state(refused) == ("completed", "node_stopped")
     assert seen["exit_code"] in (0, -how, 128 + how)
-    folder: Path = draining.sessions / kept.session_id
-    events = events_in((folder / "journal.jsonl").read_text(encoding="utf-8"))
+    stopped = stops.left_on_disk(draining, kept.session_id, seen["exit_code"])
+    events = events_in(stopped.journal)
     assert events[-1]["data"] == {"state": left, "reason": "node_stopped"}
-    assert length_ms((folder / "trainee.ogg").read_bytes()) == pytest.approx(
-        events[-1]["t"], abs=50
-    )
+    assert length_ms(stopped.recording) == pytest.approx(events[-1]["t"], abs=50)

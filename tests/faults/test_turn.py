@@ -40,7 +40,7 @@ class Relayed:
 
 
 async def relayed(node: Node, speech: Pcm) -> Outcome:
-    publisher = Publisher(node.url, speech, relay_only=True)
+    publisher = Publisher(node.account, speech, relay_only=True)
     answers: list[str] = []
 
     def noted(answer: str) -> str:
@@ -63,7 +63,7 @@ async def relayed(node: Node, speech: Pcm) -> Outcome:
 
 async def direct(node: Node, speech: Pcm) -> Outcome:
     """A client that knows of no TURN server, and one that listens to it."""
-    publisher, listener = Publisher(node.url, speech), ListeningClient()
+    publisher, listener = Publisher(node.account, speech), ListeningClient()
     await publisher.create()
     await publisher.connect()
     await scenarios.until(lambda: scenarios.heard(publisher, "session.state"), "beginning")
@@ -163,7 +163,7 @@ def test_the_nodes_log_holds_no_credential(world: Relayed) -> None:
 class TestLinks:
     @pytest.fixture
     def http(self, world: Relayed) -> Iterator[httpx.Client]:
-        with httpx.Client(base_url=f"{world.open.url}/api/v1", timeout=30) as http:
+        with world.open.client() as http:
             yield http
 
     @pytest.fixture

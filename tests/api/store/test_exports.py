@@ -149,6 +149,7 @@ async def test_documents_that_collide_are_not_passed_over(folder: Path, tmp_path
 
 
 async def test_an_old_export_goes_through_the_steps_since(folder: Path, tmp_path: Path) -> None:
+    set_manifest(folder, schema=1)
     other = at(tmp_path / "other.db", [NEW_CARS], HISTORY)
     await other.open()
     await restore(other, folder, [NEW_CARS], HISTORY)

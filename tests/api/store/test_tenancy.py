@@ -23,12 +23,15 @@ BEFORE_THE_TENANT_IS_KNOWN = {
     "tokens.by_digest",
     "links.by_digest",
     "dealerships.add",
+    "users.any_admin",
+    "links.cancel_first_admin",
 }
 OF_THE_NODE = {
     "dealerships.every",
     "users.every",
     "sessions.every",
     "sessions.unfinished",
+    "sessions.of_id",
     "audit.chain",
     "audit.last",
     "audit.nodes",
@@ -56,6 +59,7 @@ class Everything:
             user_id=self.user.id, status="completed", data_key="k", feedback_counts={"rust": 1}
         )
         self.session_id = self.session.id
+        self.unbegun = made.session(user_id=self.user.id, status="created")
         self.event = made.event(1, session_id=self.session.id)
         self.consent = made.consent(session_id=self.session.id, user_id=self.user.id)
         self.token = made.token(user_id=self.user.id)
@@ -67,6 +71,7 @@ class Everything:
         await store.users.add(mine, self.user)
         await store.teams.add(mine, self.team)
         await store.sessions.add(mine, self.session)
+        await store.sessions.add(mine, self.unbegun)
         await store.events.append(mine, self.session.id, [self.event])
         await store.consents.add(mine, self.consent)
         await store.tokens.add(mine, self.token)
@@ -84,6 +89,7 @@ class Everything:
             await store.users.get(mine, user),
             await store.teams.get(mine, self.team.id),
             await store.sessions.get(mine, session),
+            await store.sessions.get(mine, self.unbegun.id),
             await store.events.after(mine, session),
             await store.consents.get(mine, session, user),
             await store.tokens.by_digest(self.token.digest),
@@ -100,6 +106,7 @@ LATER = timedelta(days=1000)
 QUESTIONS: dict[str, Call] = {
     "dealerships.get": lambda all_, now: (),
     "dealerships.save": lambda all_, now: (all_.dealership.changed(now(), name="x"),),
+    "dealerships.remove": lambda all_, now: (),
     "teams.add": lambda all_, now: (all_.sample.team(),),
     "teams.get": lambda all_, now: (all_.team.id,),
     "teams.page": lambda all_, now: (),
@@ -127,6 +134,8 @@ QUESTIONS: dict[str, Call] = {
     "sessions.page": lambda all_, now: (SessionFilter(user_ids=[all_.user.id]),),
     "sessions.trend": lambda all_, now: (all_.user.id,),
     "sessions.created_before": lambda all_, now: (now() + LATER,),
+    "sessions.unbegun": lambda all_, now: (all_.unbegun.node, now() + LATER),
+    "sessions.change": lambda all_, now: (all_.session.id, lambda _: {"node": "y"}),
     "sessions.erase": lambda all_, now: (all_.session.id,),
     "sessions.remove": lambda all_, now: (all_.session.id,),
     "events.append": lambda all_, now: (
@@ -150,6 +159,8 @@ QUESTIONS: dict[str, Call] = {
         all_.sample.token(user_id=all_.user.id, family=all_.token.family),
     ),
     "tokens.live_of_user": lambda all_, now: (all_.user.id,),
+    "tokens.is_live": lambda all_, now: (all_.user.id, all_.token.family),
+    "tokens.revoke_family_of": lambda all_, now: (all_.user.id, all_.token.family),
     "tokens.revoke_family": lambda all_, now: (all_.token.family,),
     "tokens.revoke_of_user": lambda all_, now: (all_.user.id,),
     "tokens.forget_expired": lambda all_, now: (now() + LATER,),
@@ -165,12 +176,14 @@ QUESTIONS: dict[str, Call] = {
     "notifications.mark_read": lambda all_, now: (all_.user.id, all_.notification.id),
     "notifications.mark_all_read": lambda all_, now: (all_.user.id,),
     "notifications.forget_before": lambda all_, now: (now() + LATER,),
+    "notifications.remove": lambda all_, now: (all_.user.id, all_.notification.id),
     "notifications.remove_of_user": lambda all_, now: (all_.user.id,),
     "audit.append": lambda all_, now: (all_.sample.entry(all_.node, 2),),
     "audit.page": lambda all_, now: (),
     "idempotency.complete": lambda all_, now: (all_.claim, 201, "sealed"),
     "idempotency.release": lambda all_, now: (all_.claim,),
     "idempotency.forget_expired": lambda all_, now: (now() + LATER,),
+    "idempotency.remove_of_user": lambda all_, now: (all_.user.id,),
 }
 """What belongs to the first argument's dealership; a mapping at the end is keywords."""
 

@@ -9,7 +9,7 @@ import { shortly } from "./moment.js";
 import { nameOf } from "./me.js";
 import { dismissAll, notify } from "./notices.js";
 import { showPager } from "./pager.js";
-import { signedIn } from "./shell.js";
+import { start } from "./start.js";
 import { badge, nothing, Table } from "./table.js";
 import { has, text } from "./texts.js";
 
@@ -124,9 +124,4 @@ function cellOf(value) {
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
-let audit = null;
-const me = await signedIn({ changed: () => { audit?.offer(); return audit?.show(); } });
-if (me) {
-  audit = new Audit(await Directory.of(me));
-  await audit.show();
-}
+await start(async (me) => new Audit(await Directory.of(me)));

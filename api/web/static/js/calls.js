@@ -11,7 +11,7 @@ import { nameOf } from "./me.js";
 import { dismissAll, notify } from "./notices.js";
 import { showPager } from "./pager.js";
 import { CallRecord } from "./record.js";
-import { signedIn } from "./shell.js";
+import { start } from "./start.js";
 import { Summary, tellMissing } from "./summary.js";
 import { badge, nothing, Table } from "./table.js";
 import { has, text, write } from "./texts.js";
@@ -40,7 +40,7 @@ class Calls {
   constructor(me, directory) {
     this.#me = me;
     this.#directory = directory;
-    addEventListener("hashchange", () => void this.route());
+    addEventListener("hashchange", () => void this.show());
     byId("call-withdraw").addEventListener("click", () => void this.#withdraw());
     byId("call-delete").addEventListener("click", () => void this.#delete());
     byId("call-back").addEventListener("click", (event) => { event.preventDefault(); location.hash = ""; });
@@ -67,7 +67,7 @@ class Calls {
   }
 
   /** Shows what the address asks for. */
-  async route() {
+  async show() {
     this.#turn += 1;
     dismissAll();
     const [, id] = /^#([0-9a-f]{24})$/.exec(location.hash) ?? [];
@@ -135,7 +135,7 @@ class Calls {
         void this.#showList(this.#turn);
       });
     } catch (problem) {
-      notify("list", "bad", inWords(problem), [{ label: text("page.try_again"), run: () => void this.route() }]);
+      notify("list", "bad", inWords(problem), [{ label: text("page.try_again"), run: () => void this.show() }]);
     }
   }
 
@@ -212,7 +212,7 @@ class Calls {
       run: () => del(`/sessions/${id}/consent`),
     });
     if (!isDone) return;
-    await this.route();
+    await this.show();
     notify("done", "good", text("page.call.withdrawn"));
   }
 
@@ -225,7 +225,7 @@ class Calls {
     if (!isDone) return;
     this.#trendOf = null;
     history.replaceState(null, "", location.pathname + location.search);
-    await this.route();
+    await this.show();
     notify("done", "good", text("page.call.deleted"));
   }
 
@@ -253,9 +253,4 @@ function tips(counts) {
   return element("ul", { class: "tips" }, ...most, more ? element("li", {}, text("page.calls.tips_more", { count: more })) : null);
 }
 
-let calls = null;
-const me = await signedIn({ changed: () => { calls?.offer(); return calls?.route(); } });
-if (me) {
-  calls = new Calls(me, await Directory.of(me));
-  await calls.route();
-}
+await start(async (me) => new Calls(me, await Directory.of(me)));

@@ -7,7 +7,8 @@ import { keepingFocus } from "./focus.js";
 import { dateAndTime } from "./moment.js";
 import { dismiss, notify } from "./notices.js";
 import { showPager } from "./pager.js";
-import { showUnread, signedIn } from "./shell.js";
+import { showUnread } from "./shell.js";
+import { start } from "./start.js";
 import { badge } from "./table.js";
 import { text } from "./texts.js";
 
@@ -87,9 +88,4 @@ class Inbox {
   }
 }
 
-let inbox = null;
-const me = await signedIn({ changed: () => inbox?.show() });
-if (me) {
-  inbox = new Inbox();
-  await inbox.show();
-}
+await start(async () => new Inbox());

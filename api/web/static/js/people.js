@@ -10,9 +10,9 @@ import { nameOf } from "./me.js";
 import { dismissAll, notify } from "./notices.js";
 import { showPager } from "./pager.js";
 import { Person } from "./person.js";
-import { signedIn } from "./shell.js";
+import { start } from "./start.js";
 import { badge, nothing, Table } from "./table.js";
-import { language, text, write } from "./texts.js";
+import { text, write } from "./texts.js";
 
 const LIMIT = 25;
 const STATES = ["active", "invited", "disabled"];
@@ -25,14 +25,16 @@ const invitable = (role) => ({ admin: ROLES, manager: ["salesperson"] })[role] ?
 class People {
   #me;
   #directory;
+  #dealership;
   #filters = new Filters(() => this.#narrowed());
   #table = new Table(byId("people"), () => this.#columns(), (order) => this.#filters.set("sort", order === "email" ? "" : order));
   #offset = 0;
   #turn = 0;
 
-  constructor(me, directory) {
+  constructor(me, directory, dealership) {
     this.#me = me;
     this.#directory = directory;
+    this.#dealership = dealership;
     byId("invite").hidden = !invitable(me.role).length;
     byId("invite").addEventListener("click", () => void this.#invite());
     this.offer();
@@ -121,7 +123,7 @@ class People {
     const teams = this.#directory.mine(this.#me);
     const email = element("input", { type: "email", class: "text-input", id: "invite-email", name: "email", autocomplete: "off", autofocus: true, maxlength: "254" });
     const role = choice("invite-role", invitable(this.#me.role).map((each) => [each, roleOf(each)]), "salesperson");
-    const spoken = choice("invite-language", [["en", "English"], ["es", "Español (beta)"]], language());
+    const spoken = choice("invite-language", [["en", "English"], ["es", "Español (beta)"]], this.#dealership.language);
     const mustJoin = this.#me.role !== "admin";
     const form = element(
       "form", { novalidate: true },
@@ -162,9 +164,4 @@ class People {
   }
 }
 
-let people = null;
-const me = await signedIn({ changed: () => { people?.offer(); return people?.show(); } });
-if (me) {
-  people = new People(me, await Directory.of(me));
-  await people.show();
-}
+await start(async (me) => new People(me, ...await Promise.all([Directory.of(me), get("/dealership")])));

@@ -8,7 +8,7 @@ import { byId, element, unseen } from "./element.js";
 import { allRight, boxes, field, ticked } from "./fields.js";
 import { nameOf } from "./me.js";
 import { dismissAll, notify } from "./notices.js";
-import { signedIn } from "./shell.js";
+import { start } from "./start.js";
 import { nothing, Table } from "./table.js";
 import { text } from "./texts.js";
 
@@ -142,9 +142,4 @@ class Teams {
   }
 }
 
-let teams = null;
-const me = await signedIn({ changed: () => teams?.show() });
-if (me) {
-  teams = new Teams(me, await Directory.of(me));
-  await teams.show();
-}
+await start(async (me) => new Teams(me, await Directory.of(me)));
