@@ -12,8 +12,8 @@
 What was sealed stays sealed; so without the passphrase a backup shows no more than the store does.
 It is made beside its final place and renamed when it is whole. It is no snapshot: stop the node
 first. A call that is over has its journal and its recording among the blobs. One that is not put
-away yet (`forecourt serve` does so when it stops) has its files in ``sessions/``, which are the
-node's own and not in it: its events are, as far as the store has them.
+away yet has its files in ``sessions/``, which are the node's own and not in it: its events are, as
+far as the store has them. The node's next start puts it away, or takes it up again.
 """
 
 from __future__ import annotations

@@ -191,15 +191,18 @@ class Calls(Publishing):
         call = self._held(dealership_id, session_id)
         if call is None:
             await self._past.find(dealership_id, session_id)
-        else:
-            if call.room is None:
-                async with call.publishing:
-                    if not call.is_open:
-                        await consenting.withdraw(self._keep, dealership_id, session_id, user_id)
-                        call.consent = None
-                        return
+        elif call.owner.user_id != user_id:
+            raise consenting.no_consent()
+        elif call.room is None:
+            async with call.publishing:
+                if not call.is_open:
+                    await consenting.withdraw(self._keep, dealership_id, session_id, user_id)
+                    call.consent = None
+                    return
+        if call is not None:
             await self._storing.halt(call, "consent_withdrawn")
-        await consenting.withdraw(self._keep, dealership_id, session_id, user_id)
+        else:
+            await consenting.withdraw(self._keep, dealership_id, session_id, user_id)
         await self._storing.erase(dealership_id, session_id, "withdrawn")
         if call is not None:
             told = told_by(call)

@@ -118,7 +118,8 @@ async def complete_lost(keep: Keep, head: SessionHead) -> None:
 
 
 async def erase(keep: Keep, folder: Folder, how: Erasing) -> None:
-    """Destroy a call's key, and then all that was sealed with it; `removed`: its document, too.
+    """Destroy a call's key, and then all that was sealed with it; `removed`: its document, too;
+    `withdrawn`: its consent holds no longer.
 
     Once begun the next start goes on with it. Raises `StoreError` and `OSError`.
     """
@@ -131,7 +132,10 @@ async def erase(keep: Keep, folder: Folder, how: Erasing) -> None:
         await keep.store.consents.remove_of(dealership_id, session_id)
         await keep.store.sessions.remove(dealership_id, session_id)
     else:
-        await keep.store.sessions.change(dealership_id, session_id, _over)
+        session = await keep.store.sessions.change(dealership_id, session_id, _over)
+        session = session or await keep.store.sessions.get(dealership_id, session_id)
+        if session is not None:
+            await keep.store.consents.withdraw(dealership_id, session_id, session.user_id)
     await asyncio.to_thread(folder.remove)
     log.info("session_erased", session=session_id, how=how)
 

@@ -23,7 +23,7 @@ def tagged(
 
 
 def match(request: Request, version: int) -> None:
-    """Raises `Problem`: 428 without an entity tag in `If-Match`, 412 where it names another version."""
+    """Raises `Problem`: 428 where `If-Match` names no version, 412 where it names another."""
     given = request.headers.get("if-match", "").strip()
     if given == "*":
         return

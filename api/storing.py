@@ -12,9 +12,10 @@ from api import completion
 from api.call import Call
 from api.completion import Erasing
 from api.delivery import Delivery, stored
-from api.folders import Folders
+from api.folders import Folder, Folders
 from api.keep import Keep
 from api.leftovers import Unfinished
+from api.store.base import Unavailable
 from api.told import Told
 from engine.journal import FileJournal, Journal
 from engine.session import Session
@@ -101,8 +102,22 @@ class Storing:
                 await asyncio.to_thread(call.journal.close)
 
     async def erase(self, dealership_id: str, session_id: str, how: Erasing) -> None:
-        """Destroy what there is of a call. Raises `StoreError` and `OSError`."""
-        await completion.erase(self._keep, self._folders.of(dealership_id, session_id), how)
+        """Destroy what there is of a call. Raises `StoreError` and `OSError`.
+
+        Where the store is away it is destroyed all the same, as soon as the store is back.
+        """
+        folder = self._folders.of(dealership_id, session_id)
+        try:
+            await completion.erase(self._keep, folder, how)
+        except Unavailable:
+            self._spawn(self._erase_later(folder, how))
+            raise
+
+    async def _erase_later(self, folder: Folder, how: Erasing) -> None:
+        await stored(
+            lambda: completion.erase(self._keep, folder, how), folder.session_id, "erasure"
+        )
+        self._calls.pop(folder.session_id, None)
 
     async def _forget_unbegun(self, call: Call, journal: Journal | None) -> None:
         await self._end_delivery(call.id)

@@ -30,6 +30,7 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
+from api.account_client import Account
 from api.child import NodeProcess
 from benchmarks import cpu, latency, scatter
 from benchmarks.call import QUICK_MS
@@ -169,17 +170,18 @@ def ours(reading: Reading, warm_up: Reading, runs: int) -> list[Run]:
         try:
             with on(server_core):
                 node.start()
+            account = admin.of(node)
             with on(client_core):
-                asyncio.run(_call(node, warm_up))
-                return [asyncio.run(_call(node, reading)) for _ in range(runs)]
+                asyncio.run(_call(node, account, warm_up))
+                return [asyncio.run(_call(node, account, reading)) for _ in range(runs)]
         finally:
             node.stop()
 
 
-async def _call(node: NodeProcess, reading: Reading) -> Run:
+async def _call(node: NodeProcess, account: Account, reading: Reading) -> Run:
     await asyncio.sleep(SETTLE_S)
     used_s = cpu.tree_s(node.pid)
-    publisher = Publisher(node.url, reading.audio)
+    publisher = Publisher(account, reading.audio)
     await publisher.create()
     await publisher.connect()
     await publisher.play()

@@ -12,8 +12,9 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from api.account_client import Account
 from api.child import NodeProcess
-from benchmarks import cpu, latency
+from benchmarks import admin, cpu, latency
 from benchmarks.reading import Reading, clips, joined, load, upto
 from benchmarks.report import Report
 from benchmarks.wer import errors_by_utterance, interval, word_error_rate
@@ -44,16 +45,19 @@ def run(quick: bool) -> Report:
         node = NodeProcess(Path(data))
         node.start()
         try:
-            runs += [asyncio.run(_call(node, reading)) for _ in range(1 if quick else RUNS)]
+            account = admin.of(node)
+            runs += [
+                asyncio.run(_call(node, account, reading)) for _ in range(1 if quick else RUNS)
+            ]
         finally:
             node.stop()
     return _report(reading, runs)
 
 
-async def _call(node: NodeProcess, reading: Reading) -> _Run:
+async def _call(node: NodeProcess, account: Account, reading: Reading) -> _Run:
     workers = cpu.recognizers_of(node.pid)
     asr_s, node_s = sum(map(cpu.used_s, workers)), cpu.used_s(node.pid)
-    publisher = Publisher(node.url, reading.audio)
+    publisher = Publisher(account, reading.audio)
     await publisher.run()
     events = [(item.at_s, item.event.type, item.event.data) for item in publisher.received]
     seen = [one for event in events if (one := latency.observed(*event))]

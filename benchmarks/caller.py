@@ -20,7 +20,7 @@ from aiortc import (
 
 from benchmarks.fec import Packets
 from benchmarks.impairment import Relay
-from signaling.publisher import Publisher
+from signaling.publisher import Publisher, Server
 
 CONNECT_WITHIN_S = 20.0
 END_WITHIN_S = 10.0
@@ -31,10 +31,11 @@ class CallError(RuntimeError):
 
 
 class Caller:
-    """One call. `states` holds the session states that its client was told, oldest first."""
+    """One call. `states` holds the session states that its client was told, oldest first. `http` is
+    signed in to `server`."""
 
-    def __init__(self, base_url: str, http: httpx.AsyncClient) -> None:
-        self._publisher = Publisher(base_url, np.zeros(0, np.int16))
+    def __init__(self, server: Server, http: httpx.AsyncClient) -> None:
+        self._publisher = Publisher(server, np.zeros(0, np.int16))
         self._http = http
         self._pc: RTCPeerConnection | None = None
         self._sender: RTCRtpSender | None = None
@@ -50,20 +51,16 @@ class Caller:
     async def create(self) -> None:
         await self._publisher.create()
 
-    async def connect(
-        self, payloads: Sequence[bytes], line: Relay | None = None, *, resume: bool = False
-    ) -> None:
-        """Publish `payloads` over and over, through `line` if there is one. With `resume` this
-        takes the place of the connection there was, which goes without a word."""
+    async def connect(self, payloads: Sequence[bytes], line: Relay | None = None) -> None:
+        """Publish `payloads` over and over, through `line` if there is one. This takes the place of
+        the connection there was, which goes without a word."""
         old = self._pc
-        voice = await self.prepare(itertools.cycle(payloads), line, resume=resume)
+        voice = await self.prepare(itertools.cycle(payloads), line)
         voice.go.set()
         if old is not None:
             await old.close()
 
-    async def prepare(
-        self, payloads: Iterable[bytes], line: Relay | None = None, *, resume: bool = False
-    ) -> Packets:
+    async def prepare(self, payloads: Iterable[bytes], line: Relay | None = None) -> Packets:
         """Connect as `connect`; `payloads` leave, each once, from the voice's `go` on."""
         pc = self._pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         voice = Packets(payloads)
@@ -75,9 +72,11 @@ class Caller:
         pc.createDataChannel("meters", ordered=False, maxRetransmits=0)
         await pc.setLocalDescription(await pc.createOffer())
         offer = pc.localDescription.sdp
-        headers = {"Content-Type": "application/sdp"}
-        if resume:
-            headers["Authorization"] = f"Bearer {self._publisher.resume_token}"
+        # The session's grant, the first time too: one person may publish thirty times a minute.
+        headers = {
+            "Content-Type": "application/sdp",
+            "Authorization": f"Bearer {self._publisher.resume_token}",
+        }
         response = await self._http.post(
             f"/api/v1/sessions/{self.session_id}/whip",
             content=offer if line is None else line.rewrite_offer(offer),

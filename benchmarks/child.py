@@ -50,9 +50,9 @@ class Child:
         self._next = 0
 
     @classmethod
-    def module(cls, name: str, core: int, *arguments: str) -> Child:
+    def module(cls, name: str, core: int, *arguments: str, **environment: str) -> Child:
         """A module of this package, run by this Python."""
-        return cls([sys.executable, "-m", name], core, *arguments)
+        return cls([sys.executable, "-m", name], core, *arguments, **environment)
 
     @property
     def pid(self) -> int:

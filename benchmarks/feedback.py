@@ -23,8 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzers.baseline import measure_microphone
+from api.account_client import Account
 from api.child import NodeProcess
 from api.demo.render import compressed
+from benchmarks import admin
 from benchmarks.latency import percentile
 from benchmarks.reading import clips, load, narrowed
 from benchmarks.report import Figure, Report
@@ -89,22 +91,23 @@ def run(quick: bool) -> Report:
         node = NodeProcess(Path(data))
         node.start()
         try:
+            account = admin.of(node)
             for number in range(1 if quick else RUNS):
                 first = number * CALLS
                 scripts = [script(reading, APART_S * (first + call)) for call in range(CALLS)]
-                asyncio.run(_calls(node.url, reading, scripts, heard))
+                asyncio.run(_calls(account, reading, scripts, heard))
         finally:
             node.stop()
     return _report(heard, 1 if quick else RUNS)
 
 
-async def _calls(url: str, reading: Pcm, scripts: Sequence[Script], heard: Heard) -> None:
+async def _calls(account: Account, reading: Pcm, scripts: Sequence[Script], heard: Heard) -> None:
     check = measure_microphone(narrowed(reading[: round(CHECK_S * RATE)]))
     baseline = {
         "speechLevelDbfs": check.speech_level_dbfs,
         "noiseFloorDbfs": check.noise_floor_dbfs,
     }
-    publishers = [Publisher(url, one.audio, baseline=baseline) for one in scripts]
+    publishers = [Publisher(account, one.audio, baseline=baseline) for one in scripts]
 
     async def call(number: int, publisher: Publisher) -> None:
         await asyncio.sleep(STAGGER_S * number)

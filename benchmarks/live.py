@@ -30,7 +30,7 @@ import numpy as np
 from api.child import NodeProcess
 from api.kept import kept
 from api.settings import Settings
-from benchmarks import cpu, latency
+from benchmarks import admin, cpu, latency
 from benchmarks.asr import ONE_THREAD, decoded, judged
 from benchmarks.child import Child
 from benchmarks.conversation import Conversation, Turn, conversation, recordings
@@ -150,7 +150,14 @@ async def _runs(said: Sequence[list[Conversation]], places: Places, step: str | 
             for worker in workers:
                 cpu.keep_on(worker, *places.recognizers)
             packets.mkdir()
-            client = Child.module("benchmarks.talkers", places.clients, node.url, str(packets))
+            account = await asyncio.to_thread(admin.of, node)
+            client = Child.module(
+                "benchmarks.talkers",
+                places.clients,
+                node.url,
+                str(packets),
+                **admin.environment(account),
+            )
             async with client as talkers:
                 return [
                     await _run(conversations, node, workers, talkers, data, packets)

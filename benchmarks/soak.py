@@ -27,8 +27,9 @@ from pathlib import Path
 import httpx
 import numpy as np
 
+from api.account_client import Account
 from api.child import NodeProcess
-from benchmarks import cpu, vitals
+from benchmarks import admin, cpu, vitals
 from benchmarks.caller import Caller, CallError
 from benchmarks.fec import encode
 from benchmarks.impairment import Impairment, relay
@@ -127,13 +128,13 @@ def run(quick: bool) -> Report:
         node = NodeProcess(Path(data), environment={"FORECOURT_ASR_ADMISSION": "off"})
         node.start()
         try:
-            return _report(*asyncio.run(_soak(node, load, sounds)), load)
+            return _report(*asyncio.run(_soak(node, admin.of(node), load, sounds)), load)
         finally:
             node.stop()
 
 
 async def _soak(
-    node: NodeProcess, load: Load, sounds: dict[bool, list[bytes]]
+    node: NodeProcess, account: Account, load: Load, sounds: dict[bool, list[bytes]]
 ) -> tuple[list[Sample], Sample, Sample, Tally, dict[str, float]]:
     """(samples of the churn, idle before, idle after, what became of the calls, CPU shares)."""
     # What a node loads with its first calls is no growth: one of each way first.
@@ -142,17 +143,17 @@ async def _soak(
     began_s = time.monotonic()
     # The watcher has a connection of its own: the callers' are closed when the node is looked at.
     async with httpx.AsyncClient(base_url=node.url, timeout=15) as watch:
-        async with httpx.AsyncClient(base_url=node.url, timeout=15) as http:
-            await asyncio.gather(*(_one(node, http, p, sounds[p.speaks], tally) for p in warm))
+        async with httpx.AsyncClient(base_url=node.url, auth=account, timeout=15) as http:
+            await asyncio.gather(*(_one(account, http, p, sounds[p.speaks], tally) for p in warm))
             await asyncio.gather(*(_settle(caller, tally) for caller in tally.lost))
         tally.lost.clear()
         before = await _idle(node, watch, began_s)
         pids = {"node": [node.pid], "recognizer": cpu.recognizers_of(node.pid)}
         used_s = {name: sum(map(cpu.used_s, some)) for name, some in pids.items()}
         began_s = time.monotonic()
-        async with httpx.AsyncClient(base_url=node.url, timeout=15) as http:
+        async with httpx.AsyncClient(base_url=node.url, auth=account, timeout=15) as http:
             callers = (
-                _caller(node, http, number, load, began_s + load.seconds, sounds, tally)
+                _caller(account, http, number, load, began_s + load.seconds, sounds, tally)
                 for number in range(load.callers)
             )
             watching = asyncio.create_task(_watch(node, watch, load, began_s))
@@ -178,7 +179,7 @@ async def _watch(
 
 
 async def _caller(
-    node: NodeProcess,
+    account: Account,
     http: httpx.AsyncClient,
     number: int,
     load: Load,
@@ -193,11 +194,11 @@ async def _caller(
         if left_s < load.shortest_s / 2:
             return
         short = Plan(min(plan.lives_s, left_s), plan.way, plan.speaks)
-        await _one(node, http, short, sounds[plan.speaks], tally)
+        await _one(account, http, short, sounds[plan.speaks], tally)
 
 
 async def _one(
-    node: NodeProcess,
+    account: Account,
     http: httpx.AsyncClient,
     plan: Plan,
     payloads: Sequence[bytes],
@@ -205,7 +206,7 @@ async def _one(
 ) -> None:
     tally.calls += 1
     tally.ways[plan.way] += 1
-    caller = Caller(node.url, http)
+    caller = Caller(account, http)
     try:
         await _live(caller, plan, payloads, tally)
     except (CallError, PublishError, httpx.HTTPError, TimeoutError, ConnectionError) as error:
@@ -233,7 +234,7 @@ async def _live(caller: Caller, plan: Plan, payloads: Sequence[bytes], tally: Ta
             return
         if plan.way == "resumed":
             await asyncio.sleep(AWAY_S)
-            await caller.connect(payloads, resume=True)
+            await caller.connect(payloads)
             await asyncio.sleep(plan.lives_s / 2)
         await (caller.delete() if plan.way == "delete" else caller.end())
     view = await caller.view()

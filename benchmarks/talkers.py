@@ -1,6 +1,7 @@
 """The trainees of `benchmarks.live`: calls that say their packets once and keep what they hear.
 
-As a process (`python -m benchmarks.talkers CORE URL FOLDER`) it is asked, see `benchmarks.child`:
+As a process (`python -m benchmarks.talkers CORE URL FOLDER`, with `benchmarks.admin`'s environment)
+it is asked, see `benchmarks.child`:
 `connect` (call), whose packets lie in FOLDER/CALL.npz; `talk`, which all that are connected do at
 once, and which ends when their calls have ended. What call CALL heard is then in FOLDER/CALL.json:
 see `Outcome`.
@@ -21,12 +22,12 @@ import httpx
 import numpy as np
 import uvloop
 
-from benchmarks import child
+from benchmarks import admin, child
 from benchmarks.caller import Caller, CallError
 from benchmarks.fec import Packets
 from benchmarks.generator import offset_ns
 from signaling import stack
-from signaling.publisher import PublishError
+from signaling.publisher import PublishError, Server
 
 REFUSED = "503"
 END_WITHIN_S = 30.0
@@ -69,8 +70,8 @@ def load_packets(path: Path) -> list[bytes]:
 class Talker(Caller):
     """One call."""
 
-    def __init__(self, base_url: str, http: httpx.AsyncClient, payloads: Sequence[bytes]) -> None:
-        super().__init__(base_url, http)
+    def __init__(self, server: Server, http: httpx.AsyncClient, payloads: Sequence[bytes]) -> None:
+        super().__init__(server, http)
         self._payloads = payloads
         self._voice: Packets | None = None
         self.outcome = Outcome()
@@ -106,8 +107,8 @@ class Talker(Caller):
 class Talkers:
     """All calls of one run."""
 
-    def __init__(self, base_url: str, folder: Path, http: httpx.AsyncClient) -> None:
-        self._base_url = base_url
+    def __init__(self, server: Server, folder: Path, http: httpx.AsyncClient) -> None:
+        self._server = server
         self._folder = folder
         self._http = http
         self._handshakes = asyncio.Semaphore(HANDSHAKES)
@@ -115,7 +116,7 @@ class Talkers:
 
     async def connect(self, call: int) -> child.Reply:
         """`admitted` tells whether the node took the call; `session` its id."""
-        talker = Talker(self._base_url, self._http, load_packets(self._folder / f"{call}.npz"))
+        talker = Talker(self._server, self._http, load_packets(self._folder / f"{call}.npz"))
         async with self._handshakes:
             try:
                 await talker.join()
@@ -144,8 +145,9 @@ class Talkers:
 
 async def _main(url: str, folder: Path) -> None:
     stack.use_loopback(True)
-    async with httpx.AsyncClient(base_url=url, timeout=15) as http:
-        talkers = Talkers(url, folder, http)
+    account = admin.in_child(url)
+    async with httpx.AsyncClient(base_url=url, auth=account, timeout=15) as http:
+        talkers = Talkers(account, folder, http)
         await child.serve({"connect": talkers.connect, "talk": talkers.talk})
 
 

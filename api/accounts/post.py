@@ -43,7 +43,7 @@ class Post:
         """Mail a link to `user`, or to the address `to` that is yet to be theirs."""
         lifetime_s = LIFETIMES[purpose].total_seconds()
         dealership = await self._store.dealerships.get(user.dealership_id)
-        told = {
+        told: dict[str, str | int | float] = {
             "link": self.link(secret),
             "inviter": inviter,
             "dealership": dealership.name if dealership else "",

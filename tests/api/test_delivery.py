@@ -366,6 +366,29 @@ async def test_consent_can_be_withdrawn_after_the_call_and_before_it(tmp_path: P
             await calls.withdraw(DEALER, never, OWNER.user_id)
 
 
+async def test_consent_that_is_withdrawn_while_the_store_is_away_is_withdrawn_when_it_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "MAX_RETRY_S", 0.05)
+    async with keeping(tmp_path) as keep, calling(tmp_path, keep) as calls:
+        session_id = await begun(calls)
+        speak(calls, session_id)
+        room = calls._calls[session_id].room
+        assert room is not None
+        await keep.store.database.close()
+        with pytest.raises(StoreError):
+            await calls.withdraw(DEALER, session_id, OWNER.user_id)
+        assert room.is_over
+        assert await calls.recording(DEALER, session_id) is None
+        await keep.store.database.open()
+        await until(lambda: files_of(tmp_path) == [])
+        document = await stored(keep, session_id)
+        assert document.data_key is None
+        consent = await keep.store.consents.get(DEALER, session_id, OWNER.user_id)
+        assert consent is not None
+        assert consent.withdrawn_at is not None
+
+
 @pytest.mark.parametrize("when", ["created", "live", "over"])
 async def test_an_erased_call_leaves_nothing(tmp_path: Path, when: str) -> None:
     async with keeping(tmp_path) as keep, calling(tmp_path, keep) as calls:

@@ -202,6 +202,14 @@ CUT = """async (letters) => {
 }"""
 
 
+def wait_for_events(page: Page, count: int) -> None:
+    for _ in range(WITHIN_MS // POLL_MS):
+        if page.evaluate("streamed.length") >= count:
+            return
+        page.wait_for_timeout(POLL_MS)
+    raise AssertionError(f"{count} events never came")
+
+
 def test_events_are_streamed_to_whoever_is_signed_in(
     node: Node, caller: Caller, listen: ListenPage
 ) -> None:
@@ -209,13 +217,13 @@ def test_events_are_streamed_to_whoever_is_signed_in(
     caller.connect()
     listen.open()
     page.evaluate(STREAM, [caller.session_id, None])
-    page.wait_for_function("streamed.length > 2")
+    wait_for_events(page, 3)
     caller.end()
     assert page.evaluate("over") == "over"
     ids = page.evaluate("streamed.map(({ id }) => Number(id))")
     assert ids == [event["seq"] for event in node.events(caller.session_id)]
     page.evaluate(STREAM, [caller.session_id, str(ids[-2])])
-    page.wait_for_function("streamed.length > 0")
+    wait_for_events(page, 1)
     assert page.evaluate("over") == "over"
     assert page.evaluate("streamed.map(({ data }) => data.seq)") == ids[-1:]
     page.evaluate(STREAM, ["0" * 24, None])
