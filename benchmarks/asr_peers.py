@@ -32,7 +32,7 @@ from statistics import median
 
 from api.account_client import Account
 from api.child import NodeProcess
-from benchmarks import cpu, latency, scatter
+from benchmarks import admin, cpu, latency, scatter
 from benchmarks.call import QUICK_MS
 from benchmarks.child import cores
 from benchmarks.latency import Observation

@@ -1,10 +1,9 @@
 """The trainees of `benchmarks.live`: calls that say their packets once and keep what they hear.
 
-As a process (`python -m benchmarks.talkers CORE URL FOLDER`, with `benchmarks.admin`'s environment)
-it is asked, see `benchmarks.child`:
-`connect` (call), whose packets lie in FOLDER/CALL.npz; `talk`, which all that are connected do at
-once, and which ends when their calls have ended. What call CALL heard is then in FOLDER/CALL.json:
-see `Outcome`.
+As a process (`python -m benchmarks.talkers CORE URL FOLDER`, with the environment of
+`benchmarks.admin`) it is asked, see `benchmarks.child`: `connect` (call), whose packets lie in
+FOLDER/CALL.npz; `talk`, which all that are connected do at once, and which ends when their calls
+have ended. What call CALL heard is then in FOLDER/CALL.json: see `Outcome`.
 """
 
 from __future__ import annotations

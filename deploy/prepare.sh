@@ -52,7 +52,11 @@ random | keep redis_password
 random | keep turn_secret
 printf 'requirepass %s\n' "$(cat "$secrets/redis_password")" | keep redis.conf
 printf 'static-auth-secret=%s\n' "$(cat "$secrets/turn_secret")" | keep coturn.conf
-printf 'FORECOURT_TURN_SECRET=%s\n' "$(cat "$secrets/turn_secret")" | keep node.env
+keep node.env <<END
+FORECOURT_TURN_SECRET=$(cat "$secrets/turn_secret")
+FORECOURT_STORE=mongodb://forecourt:$(cat "$secrets/mongo_password")@mongo:27017/forecourt?replicaSet=rs0
+FORECOURT_REDIS=redis://:$(cat "$secrets/redis_password")@redis:6379/0
+END
 
 if ! [ -e "$secrets/tls_key" ]; then
   rm -f "$secrets/.tls_key" "$secrets/.tls_certificate"

@@ -83,9 +83,11 @@ class Account:
         user = await self._proved(identity, password, client)
         return await self._second_factor.set_up(user)
 
-    async def confirm_second_factor(self, identity: Identity, code: str) -> list[str]:
+    async def confirm_second_factor(
+        self, identity: Identity, code: str, client: Client
+    ) -> list[str]:
         user = await self.of(identity)
-        await self._limits.check("second_factor", address=identity.family, account=user.email)
+        await self._limits.check("second_factor", address=client.address, account=user.email)
         codes = await self._second_factor.confirm(user, code)
         await self._record(identity, "account.second_factor_on")
         await self._sign_ins.end_all(user.dealership_id, user.id, but=identity.family)

@@ -52,14 +52,23 @@ class People:
     # in
 
     async def invite(
-        self, by: Identity, email: str, role: Role, team_ids: Sequence[str], language: str
+        self,
+        by: Identity,
+        email: str,
+        role: Role,
+        team_ids: Sequence[str],
+        language: str | None = None,
     ) -> User:
-        """Make an account and mail its link. Raises `Problem`: 403, 409."""
+        """Make an account and mail its link, in the dealership's language unless another is given.
+        Raises `Problem`: 403, 409."""
         if role not in invitable(by.role):
             raise Problem(403, f"Your role does not let you invite somebody as {role}.")
         await self.check_teams(by, team_ids)
         if by.reach("user.invite") == "T" and not (team_ids and set(team_ids) <= by.team_ids):
             raise Problem(403, "You can invite people into your own teams alone; name one.")
+        if language is None:
+            dealership = await self._store.dealerships.get(by.dealership_id)
+            language = dealership.language if dealership is not None else "en"
         user = User.new(
             by.dealership_id,
             self._now(),

@@ -33,6 +33,8 @@ KNOWN_FOR_S: Final = 1.5
 out within 2 s."""
 MAX_KNOWN: Final = 4_096
 """People whose standing is remembered; the one longest unused goes first."""
+MAX_RECORDING: Final = 256
+"""Refusals that wait to be written down."""
 _AGENT_LETTERS: Final = 120
 _WAITS_S: Final = (0.02, 0.05, 0.1, 0.3, 0.5)
 
@@ -108,6 +110,7 @@ class SignIns:
         self._lifetimes = lifetimes
         self._now = now
         self._known: OrderedDict[tuple[str, str], tuple[float, Identity | None]] = OrderedDict()
+        self._recording: set[asyncio.Task[None]] = set()
         self.on_ended: Callable[[str, str | None], None] = lambda user_id, family: None
 
     # coming in
@@ -122,8 +125,7 @@ class SignIns:
         await self._limits.check("sign_in", **attempt, known_device=is_known)
         verdict = await self._passwords.verify(password, found.password_hash if found else None)
         if found is None or not verdict.matches or found.status != "active":
-            if found is not None:
-                await self._record(found, "auth.sign_in", "refused")
+            self._record_later(found)
             raise wrong_credentials()
         if verdict.needs_rehash:
             found = await self._rehashed(found, password)
@@ -305,6 +307,21 @@ class SignIns:
 
     def _device_mark(self, email: str) -> str:
         return hmac.digest(self._device_key, email.strip().lower().encode(), "sha256").hex()
+
+    def _record_later(self, found: User | None) -> None:
+        """Write a refusal down once it was told: the time it takes must not tell whether there is
+        such a person. Beyond `MAX_RECORDING` the log alone has it."""
+        if found is None or len(self._recording) >= MAX_RECORDING:
+            log.warning("sign_in_refused", user=found.id if found else None)
+            return
+        task = asyncio.create_task(self._record(found, "auth.sign_in", "refused"))
+        self._recording.add(task)
+        task.add_done_callback(self._recorded)
+
+    def _recorded(self, task: asyncio.Task[None]) -> None:
+        self._recording.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("sign_in_refusal_not_recorded", error=repr(error))
 
     async def _record(self, user: User, action: str, outcome: str) -> None:
         await self._audit.record(

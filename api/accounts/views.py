@@ -174,7 +174,8 @@ class Invitation(Wire):
     email: Email
     role: Role
     team_ids: Annotated[Teams, Field(default_factory=list)]
-    language: Language = "en"
+    language: Language | None = None
+    """By default the dealership's."""
 
 
 class RoleBody(Wire):

@@ -99,9 +99,9 @@ async def set_up_second_factor(request: Request, body: PasswordBody) -> Response
 )
 async def confirm_second_factor(request: Request, body: CodeBody) -> Response:
     """Show by a code that the app has the secret; the recovery codes are told this once."""
-    codes = await services_of(request).account.confirm_second_factor(
-        identity_of(request), body.code
-    )
+    identity, client = identity_of(request), client_of(request)
+    account = services_of(request).account
+    codes = await account.confirm_second_factor(identity, body.code, client)
     return private(RecoveryCodes(recovery_codes=codes))
 
 

@@ -100,9 +100,9 @@ class Seeds:
         )
         return Person(user.id, user.dealership_id, access.token, family, user.role)
 
-    async def session(self, owner: Person, team_id: str | None = None) -> str:
+    async def session(self, owner: Person, team_id: str | None = None, days_ago: float = 0) -> str:
         """A call that is over and of which nothing was kept."""
-        now = utc_now()
+        now = utc_now() - timedelta(days=days_ago)
         made = TrainingSession.new(
             owner.dealership_id,
             now,

@@ -167,8 +167,8 @@ def _wait_until_active(node: Node, session_id: str, publisher: subprocess.Popen[
 def _stream(node: Node, session_id: str) -> Iterator[Json]:
     """Every event, from the first to the last, as `text/event-stream`."""
     url = f"{node.url}/api/v1/sessions/{session_id}/events"
-    headers = {"Accept": "text/event-stream"}
-    with httpx.stream("GET", url, auth=node.account, headers=headers, timeout=PATIENCE_S) as answer:
+    headers = {"Accept": "text/event-stream"} | node.account.headers()
+    with httpx.stream("GET", url, headers=headers, timeout=PATIENCE_S) as answer:
         for line in answer.raise_for_status().iter_lines():
             name, _, value = line.partition(":")
             if name == "data":

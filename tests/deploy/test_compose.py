@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -122,6 +123,22 @@ def test_the_node_takes_the_settings_it_is_given(settings: Settings, prepared: P
     secret = settings.turn_secret.get_secret_value()
     assert secret == (prepared.secrets / "turn_secret").read_text().strip()
     assert f"static-auth-secret={secret}\n" == (prepared.secrets / "coturn.conf").read_text()
+
+
+def test_the_node_keeps_its_data_in_the_stores_beside_it_with_their_passwords(
+    services: Services, settings: Settings, prepared: Prepared
+) -> None:
+    """The account and the replica set as replica-set.js makes them."""
+    script = (ROOT / "deploy/mongo/replica-set.js").read_text()
+    store, redis = urlsplit(settings.store_url), urlsplit(settings.redis.get_secret_value())
+    assert (store.scheme, redis.scheme) == ("mongodb", "redis")
+    assert store.password == (prepared.secrets / "mongo_password").read_text().strip()
+    assert redis.password == (prepared.secrets / "redis_password").read_text().strip()
+    assert {store.hostname, redis.hostname} <= set(services)
+    assert f"{store.hostname}:{store.port}" in script
+    assert f'user: "{store.username}"' in script
+    assert f'getDB("{store.path.removeprefix("/")}")' in script
+    assert f'_id: "{parse_qs(store.query)["replicaSet"][0]}"' in script
 
 
 def test_a_node_that_drains_is_given_the_time(services: Services, settings: Settings) -> None:

@@ -106,8 +106,12 @@ def proxy(
 
 
 @pytest.fixture
-def http(proxy: Proxy) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=proxy.url, verify=proxy.context, timeout=30) as http:
+def http(proxy: Proxy, node: Node) -> Iterator[httpx.Client]:
+    """The admin's client, through the proxy."""
+    headers = node.account.headers()
+    with httpx.Client(
+        base_url=proxy.url, headers=headers, verify=proxy.context, timeout=30
+    ) as http:
         yield http
 
 

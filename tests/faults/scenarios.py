@@ -177,9 +177,9 @@ async def streamed(node: Node, speech: Pcm) -> Outcome:
     async with api(node) as http:
         await publisher.connect()
         await until(lambda: heard(publisher, "session.state", state="active"), "active")
-        first = await read_stream(http, path, None, 5)
+        first = await read_stream(node, path, None, 5)
         playing = asyncio.create_task(play_to_end(publisher))
-        rest = await read_stream(http, path, first[-1]["id"], None)
+        rest = await read_stream(node, path, first[-1]["id"], None)
         await playing
         after = await http.get(
             path, headers={"Accept": "text/event-stream", "Last-Event-ID": rest[-1]["id"]}
@@ -190,15 +190,20 @@ async def streamed(node: Node, speech: Pcm) -> Outcome:
     )
 
 
-async def read_stream(
-    http: httpx.AsyncClient, path: str, last_id: str | None, count: int | None
-) -> list[Json]:
-    """`count` events of a stream, or all until the node ends it: {id, event, data}."""
-    headers = {"Accept": "text/event-stream"}
+async def read_stream(node: Node, path: str, last_id: str | None, count: int | None) -> list[Json]:
+    """`count` events of a stream, or all until the node ends it: {id, event, data}.
+
+    The token is a plain header: as a client's `auth` an `Account` reads answers to their end.
+    """
+    headers = {"Accept": "text/event-stream"} | node.account.headers()
     if last_id is not None:
         headers["Last-Event-ID"] = last_id
     events: list[Json] = []
-    async with http.stream("GET", path, headers=headers) as answer:
+    url = f"{node.url}/api/v1{path}"
+    async with (
+        httpx.AsyncClient(timeout=30) as http,
+        http.stream("GET", url, headers=headers) as answer,
+    ):
         assert answer.headers["content-type"].startswith("text/event-stream")
         fields: dict[str, str] = {}
         async for line in answer.aiter_lines():
@@ -378,7 +383,7 @@ async def operated(node: Node, speech: Pcm) -> Outcome:
     await publisher.connect()
     path = f"/sessions/{publisher.session_id}/events"
     async with api(node) as http:
-        stream = asyncio.create_task(read_stream(http, path, None, None))
+        stream = asyncio.create_task(read_stream(node, path, None, None))
         await until(lambda: heard(publisher, "transcript.partial"), "words")
         killed_ms = max(received.event.t for received in publisher.received)
         os.kill(node.worker_pid, signal.SIGKILL)

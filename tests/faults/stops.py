@@ -65,7 +65,7 @@ async def restarted(node: Node, speech: Pcm) -> Outcome:
     publisher = await live(node, speech)
     path = f"/sessions/{publisher.session_id}/events"
     async with api(node) as http:
-        stream = asyncio.create_task(read_stream(http, path, None, None))
+        stream = asyncio.create_task(read_stream(node, path, None, None))
         await asyncio.sleep(2)
         exit_code = await asyncio.to_thread(node.stop)
         streamed = await asyncio.wait_for(stream, PATIENCE_S)

@@ -24,7 +24,7 @@ async def second_factor(house: House, signed_in: SignedIn) -> tuple[str, list[st
     account, identity = house.services.account, await house.identity(signed_in)
     made = await account.set_up_second_factor(identity, PASSWORD, HERE)
     code = pyotp.TOTP(made.secret).at(house.clock())
-    return made.secret, await account.confirm_second_factor(identity, code)
+    return made.secret, await account.confirm_second_factor(identity, code, HERE)
 
 
 async def test_the_right_password_signs_in(house: House) -> None:
