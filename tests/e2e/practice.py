@@ -66,7 +66,7 @@ class PracticePage:
 
     def agree(self, *, recording: bool) -> None:
         self.page.get_by_label("Yes, listen to this call").check()
-        label = "Keep a recording" if recording else "Keep nothing"
+        label = "Keep a recording" if recording else "Keep the scores alone"
         self.page.get_by_label(label).check()
         self.button("Continue").click()
 

@@ -175,7 +175,7 @@ def test_a_call_needs_nothing_but_a_keyboard(node: Node, browser: Browser) -> No
     page.keyboard.press("Space")
     press_until(page, page.get_by_label("Keep a recording"))
     page.keyboard.press("ArrowDown")
-    expect(page.get_by_label("Keep nothing")).to_be_checked()
+    expect(page.get_by_label("Keep the scores alone")).to_be_checked()
     press_until(page, practice.button("Continue"))
     page.keyboard.press("Enter")
     press_until(page, practice.button("Start the check"))

@@ -26,6 +26,8 @@ from tests.e2e.people import (
 from tests.e2e.test_accessibility import Walk, press_until
 from tests.e2e.test_sign_in import code_now
 
+pytestmark = pytest.mark.slow
+
 IPHONE = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like "
     "Gecko) Version/18.0 Mobile/15E148 Safari/604.1"

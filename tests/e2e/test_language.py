@@ -236,7 +236,7 @@ def test_a_call_is_held_in_the_pages_language_where_the_node_hears_it(
     practice.open()
     choose(page, "es")
     page.get_by_label("Sí, que escuche").check()
-    page.get_by_label("No guardar nada").check()
+    page.get_by_label("Guardar solo las puntuaciones").check()
     practice.button("Continuar").click()
     practice.button("Empezar la llamada").click()
     expect(practice.notice("start")).to_contain_text("No se puede contactar con el servidor")

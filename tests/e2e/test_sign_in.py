@@ -25,6 +25,7 @@ from tests.e2e.people import (
     signed_in,
     watched,
 )
+from tests.e2e.practice import PracticePage
 from tests.e2e.test_accessibility import Walk, press_until
 
 STEP_S = 30
@@ -135,6 +136,55 @@ def test_who_is_invited_joins_and_the_old_token_is_refused_after_signing_out(
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
+@pytest.mark.slow
+def test_from_an_invitation_to_a_call_and_out_again(node: Node, browser: Browser) -> None:
+    context = chromium.context(browser, node.url)
+    practice = PracticePage(context, node)
+    page = practice.page
+    address, password = invite(node), new_password()
+    page.goto(f"{node.url}/link#{mailed_secret(node, address)}")
+    page.get_by_label("First name").fill("Ben")
+    page.get_by_label("Last name").fill("Porter")
+    page.get_by_label("New password", exact=True).fill(password)
+    page.get_by_role("button", name="Join").click()
+    expect_practice(page)
+    page.goto(f"{node.url}/account")
+    page.get_by_role("button", name="Turn on").click()
+    page.locator("#factor").get_by_label("Your password").fill(password)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("img", name="QR code")).to_be_visible()
+    secret = (page.locator(".secret-text").text_content() or "").replace(" ", "")
+    page.get_by_label("Code", exact=True).fill(code_now(secret))
+    page.keyboard.press("Enter")
+    page.get_by_label("I have kept these codes").check()
+    page.get_by_role("button", name="Done").click()
+    sign_out(page)
+    page.goto(f"{node.url}/sign-in")
+    fill(page, Account(node.url, address, password))
+    page.get_by_label("Code", exact=True).fill(code_now(secret, 1))
+    page.keyboard.press("Enter")
+    expect_practice(page)
+    practice.agree(recording=True)
+    practice.check_microphone()
+    with page.expect_request(re.compile("/api/v1/sessions$")) as created:
+        practice.start()
+    practice.expect_connected()
+    expect(page.get_by_role("button", name="Account of")).to_be_hidden()
+    expect(practice.id("transcript").locator(".utterance:visible").first).to_be_visible()
+    practice.end()
+    expect(practice.id("player")).to_be_visible()
+    _until(page, lambda: page.evaluate("audio.readyState") >= 1)
+    assert page.evaluate("audio.duration") > 1
+    carried = {"Authorization": created.value.all_headers()["authorization"]}
+    session = f"{node.url}/api/v1/sessions/{practice.session_id}"
+    assert httpx.get(session, headers=carried).status_code == 200
+    sign_out(page)
+    assert httpx.get(session, headers=carried).status_code == 401
+    assert httpx.get(f"{session}/recording", headers=carried).status_code == 401
+    assert practice.errors == []
+    context.close()
+
+
 def test_what_is_wrong_is_said_at_the_field_and_has_the_focus(node: Node, page: Page) -> None:
     page.goto(f"{node.url}/sign-in")
     address, password = page.get_by_label("E-mail address"), page.get_by_label("Password").first
@@ -196,6 +246,7 @@ def test_the_token_is_in_no_storage_no_address_and_no_cookie_of_the_page(
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("following", "path"),
     [
@@ -294,8 +345,9 @@ def test_a_code_is_asked_for_and_a_recovery_code_will_do(node: Node, page: Page)
     expect_practice(page)
 
 
+@pytest.mark.slow
 def test_a_role_that_must_have_a_second_factor_sets_it_up_at_sign_in(
-    fresh: Node, browser: Browser, tmp_path: Path
+    browser: Browser, tmp_path: Path
 ) -> None:
     node = Node(tmp_path / "data")
     node.start()
@@ -415,6 +467,7 @@ def test_a_sign_in_that_was_ended_elsewhere_leads_to_the_sign_in_page(
     context.close()
 
 
+@pytest.mark.slow
 def test_everything_is_accessible(node: Node, page: Page) -> None:
     walk = Walk()
     person = join(node)

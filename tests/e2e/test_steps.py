@@ -25,7 +25,7 @@ def practice(node: Node, browser: Browser) -> Iterator[PracticePage]:
 
 def test_nothing_goes_on_without_agreeing_to_coaching(practice: PracticePage) -> None:
     practice.open()
-    practice.page.get_by_label("Keep nothing").check()
+    practice.page.get_by_label("Keep the scores alone").check()
     practice.button("Continue").click()
     expect(practice.id("coaching-error")).to_be_visible()
     expect(practice.page.get_by_label("Yes, listen")).to_be_focused()
@@ -36,7 +36,7 @@ def test_recording_is_a_choice_that_nobody_has_made_before(practice: PracticePag
     practice.open()
     practice.page.get_by_label("Yes, listen").check()
     expect(practice.page.get_by_label("Keep a recording")).not_to_be_checked()
-    expect(practice.page.get_by_label("Keep nothing")).not_to_be_checked()
+    expect(practice.page.get_by_label("Keep the scores alone")).not_to_be_checked()
     practice.button("Continue").click()
     expect(practice.id("recording-error")).to_be_visible()
 

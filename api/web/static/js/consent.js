@@ -4,7 +4,7 @@ import { byId } from "./element.js";
 import { language } from "./texts.js";
 
 /** Names the wording of the consent step; changes whenever the wording does, and with the language. */
-export const textVersion = () => `practice-2026-11${language() === "en" ? "" : `-${language()}`}`;
+export const textVersion = () => `practice-2026-11-23${language() === "en" ? "" : `-${language()}`}`;
 
 export class Consent {
   #form = byId("consent-form");
