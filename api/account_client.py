@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import AsyncGenerator, Generator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,8 +36,6 @@ class Account(httpx.Auth):
     refresh_token: str = field(default="", repr=False)
     renewed_s: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
-
-    requires_response_body = True
 
     @classmethod
     def sign_in(cls, url: str, email: str, password: str) -> Account:
@@ -82,10 +80,27 @@ class Account(httpx.Auth):
                 self._take(httpx.Client(timeout=30).send(request))
         return {"Authorization": f"Bearer {self.access_token}"}
 
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+    # A renewal's answer is read; others may be streams without an end.
+
+    def sync_auth_flow(
+        self, request: httpx.Request
+    ) -> Generator[httpx.Request, httpx.Response, None]:
         if "Authorization" not in request.headers:
             if self._is_old():
-                self._take((yield self._renewal()))
+                renewed = yield self._renewal()
+                renewed.read()
+                self._take(renewed)
+            request.headers["Authorization"] = f"Bearer {self.access_token}"
+        yield request
+
+    async def async_auth_flow(
+        self, request: httpx.Request
+    ) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        if "Authorization" not in request.headers:
+            if self._is_old():
+                renewed = yield self._renewal()
+                await renewed.aread()
+                self._take(renewed)
             request.headers["Authorization"] = f"Bearer {self.access_token}"
         yield request
 

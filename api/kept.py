@@ -36,6 +36,17 @@ async def kept(settings: Settings, session_id: str, *, with_audio: bool = False)
     Raises `StoreError`, `Missing` where nothing is kept, `BadSecrets`, `WrongKey`, `Damaged`,
     `OSError`.
     """
+    session, key = await _opened(settings, session_id)
+    found = await asyncio.to_thread(_on_disk, settings.sessions, session, key, with_audio)
+    if found is None and session.journal is None:
+        # It was put away after its document had been read.
+        session, key = await _opened(settings, session_id)
+    if found is None:
+        found = await _in_blobs(open_blobs(settings.blobs_url), session, key, with_audio)
+    return found
+
+
+async def _opened(settings: Settings, session_id: str) -> tuple[TrainingSession, DataKey]:
     vault = Vault(keys.load(settings.data / keys.FILE_NAME).masters())
     database = open_database(settings.store_url)
     try:
@@ -51,10 +62,7 @@ async def kept(settings: Settings, session_id: str, *, with_audio: bool = False)
             f"There is no journal of session {session_id}: there is no such session, its recording "
             "was refused, or it was erased."
         )
-    found = await asyncio.to_thread(_on_disk, settings.sessions, session, key, with_audio)
-    if found is None:
-        found = await _in_blobs(open_blobs(settings.blobs_url), session, key, with_audio)
-    return found
+    return session, key
 
 
 def _on_disk(

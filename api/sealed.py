@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -67,10 +68,14 @@ class SealedDisk:
     def reading(self, path: Path) -> Iterator[SegmentReader]:
         """What is in the file now. Raises `Unreadable`, and `OSError`."""
         try:
-            with SegmentReader(path, self._key, self._place(path)) as reader:
+            with self.reader(path) as reader:
                 yield reader
         except (Damaged, WrongKey) as error:
             raise Unreadable(str(error)) from error
+
+    def reader(self, path: Path) -> SegmentReader:
+        """What is in the file now, to be closed. Raises `Damaged`, `WrongKey` and `OSError`."""
+        return SegmentReader(path, self._key, self._place(path))
 
     def _open(self, path: Path) -> GrowingFile:
         try:
@@ -80,14 +85,19 @@ class SealedDisk:
 
 
 class GrowingText:
-    """What there is now of a file that still grows, to be read in ranges like a blob."""
+    """What there is now of a file that still grows, to be read in ranges like a blob.
+
+    The file stays open for as long as this does, so that it may be put away meanwhile.
+    """
 
     def __init__(self, disk: SealedDisk, path: Path) -> None:
-        """Waits for the disk: use it in a thread. Raises `OSError`."""
-        self._disk = disk
-        self._path = path
-        with disk.reading(path) as reader:
-            self.size = reader.size
+        """Waits for the disk: use it in a thread. Raises `Unreadable`, and `OSError`."""
+        try:
+            self._reader = disk.reader(path)
+        except (Damaged, WrongKey) as error:
+            raise Unreadable(str(error)) from error
+        weakref.finalize(self, self._reader.close)
+        self.size = self._reader.size
 
     async def read(self, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """Plain text ``[start, end)``, in parts of at most 1 MiB. Raises `OSError`."""
@@ -101,5 +111,7 @@ class GrowingText:
             start += len(part)
 
     def _part(self, start: int, end: int) -> bytes:
-        with self._disk.reading(self._path) as reader:
-            return reader.read(start, end)
+        try:
+            return self._reader.read(start, end)
+        except Damaged as error:
+            raise Unreadable(str(error)) from error

@@ -106,6 +106,7 @@ async def open_services(
             secrets.derived("limits"),
             redis_url=redis_url,
             per_address=settings.sign_ins_per_address,
+            publishes_per_minute=settings.publishes_per_minute,
             now=now,
         )
         opening.push_async_callback(limits.close)

@@ -82,7 +82,7 @@ class Settings(BaseSettings):
     )
 
     host: str = "127.0.0.1"
-    """Address to listen on. Until accounts exist only loopback addresses are accepted."""
+    """Address to listen on; one beyond loopback needs `public_url` with https."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     public_url: Annotated[str, AfterValidator(_is_origin)] = ""
     """Where people reach the node, where that is not its own address: `https://coach.example.com`
@@ -118,6 +118,9 @@ class Settings(BaseSettings):
     """Whom mails come from."""
     sign_ins_per_address: Annotated[int, Field(ge=10, le=1_000_000)] = 60
     """Attempts to sign in from one address in five minutes; more, where many share one."""
+    publishes_per_minute: Annotated[int, Field(ge=5, le=1_000_000)] = 30
+    """Calls that one account may begin or come back to in a minute; eight times that from one
+    address."""
     sign_in_idle: timedelta = timedelta(hours=12)
     """How long a sign-in lasts unused: 15 minutes at least (`PT12H`)."""
     sign_in_lasts: timedelta = timedelta(days=30)

@@ -13,7 +13,7 @@ down  text: JSON arrays of event envelopes, meters among them, as on the data ch
       array answers the hello, and any text that nothing else is on its way to answer.
 
 Close codes are 4000 + the HTTP status of the same refusal: 4400 for what cannot be read, 4401 for a
-wrong token, 4403, 4404, 4408 for who is too slow, 4409, 4429 for who sends too much, 4503.
+wrong token, 4403, 4408 for who is too slow, 4409, 4429 for who sends too much, 4503.
 """
 
 from __future__ import annotations

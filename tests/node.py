@@ -98,6 +98,7 @@ class Node:
                 env=os.environ
                 | {"FORECOURT_ICE_LOOPBACK": "1", "FORECOURT_ASR_WORKERS": "1"}
                 | {"FORECOURT_OBJECTIONS": "phrases", "FORECOURT_SIGN_INS_PER_ADDRESS": "100000"}
+                | {"FORECOURT_PUBLISHES_PER_MINUTE": "100000"}
                 | self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

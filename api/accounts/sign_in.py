@@ -35,7 +35,7 @@ MAX_KNOWN: Final = 4_096
 """People whose standing is remembered; the one longest unused goes first."""
 MAX_RECORDING: Final = 256
 """Refusals that wait to be written down."""
-_AGENT_LETTERS: Final = 120
+_AGENT_LETTERS: Final = 200
 _WAITS_S: Final = (0.02, 0.05, 0.1, 0.3, 0.5)
 
 

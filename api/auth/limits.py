@@ -206,14 +206,21 @@ class Limits:
         *,
         redis_url: str | None = None,
         per_address: int = 60,
+        publishes_per_minute: int = 30,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         """`pepper`: 32 bytes, the same on all nodes. Redis counts by real time, whatever `now`.
 
         `per_address`: attempts to sign in, and links tried, from one address in five minutes.
+        `publishes_per_minute`: of one account.
         """
-        self._per_address = per_address
+        self._amounts: dict[tuple[What, By], int] = {
+            ("sign_in", "address"): per_address,
+            ("verify", "address"): per_address,
+            ("publish", "account"): publishes_per_minute,
+            ("publish", "address"): 8 * publishes_per_minute,
+        }
         self._pepper = pepper
         self._now = now
         self._sleep = sleep
@@ -271,9 +278,8 @@ class Limits:
                         self._lost(error)
 
     def _rules(self, what: What) -> list[Rule]:
-        own = what in ("sign_in", "verify")
         return [
-            replace(rule, amount=self._per_address) if own and rule.by == "address" else rule
+            replace(rule, amount=self._amounts.get((what, rule.by), rule.amount))
             for rule in RULES[what]
         ]
 

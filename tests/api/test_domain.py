@@ -28,6 +28,8 @@ from tests.api.keeping import OWNER
 from tests.kept import records_of
 from tests.node import running
 
+pytestmark = pytest.mark.slow
+
 SAID = "The [Toyota] [RAV4] [XLE] is the one everybody asks for."
 
 

@@ -18,6 +18,8 @@ from api.cli import main
 from tests.api.seeds import Seeds
 from tests.node import ADMIN, PASSWORD, ROOT, Node, serve_command
 
+pytestmark = pytest.mark.slow
+
 OTHER = "eve@south-motors.example"
 NEW = "an otter under the bridge"
 

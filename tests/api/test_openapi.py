@@ -15,7 +15,7 @@ from api.auth.roles import ROLES
 from tests.node import ROOT, Node
 
 CONTRACT = Path(__file__).parent / "contract"
-TIME_S = 18
+TIME_S = 14
 """For all endpoints together; what was sent is another thing each time."""
 
 

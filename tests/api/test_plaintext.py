@@ -9,11 +9,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import httpx
+import pytest
 
 from signaling import stack
 from signaling.publisher import Publisher, load_audio
 from tests.api.people import joined
 from tests.node import Node
+
+pytestmark = pytest.mark.slow
 
 RATE = 48_000
 SAID_S = 22

@@ -19,9 +19,12 @@ from benchmarks import reading
 from benchmarks.reading import Reading
 from benchmarks.wer import word_error_rate
 from signaling import stack
-from signaling.publisher import RATE, Publisher, PublishError
+from signaling.publisher import RATE, Publisher
+from tests.admission import begun
 from tests.node import Node, children, free_port, running
 from tests.transcription import Server, serving
+
+pytestmark = pytest.mark.slow
 
 KEY = "north-by-northwest"
 SENTENCE_MS = 13_000
@@ -55,21 +58,6 @@ def node(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
 @pytest.fixture(scope="module")
 def said(two_cities: Path) -> Reading:
     return reading.upto(reading.load("two_cities", two_cities), SENTENCE_MS)
-
-
-async def begun(publisher: Publisher) -> None:
-    """Publish as soon as the node takes the call: a busy machine recognizes too slowly at times."""
-    await publisher.create()
-    while True:
-        try:
-            await publisher.connect()
-        except PublishError as refusal:
-            await publisher.close()
-            if "503: This node recognizes as many calls as it can." not in str(refusal):
-                raise
-            await asyncio.sleep(0.5)
-        else:
-            return
 
 
 async def idle(node: Node) -> None:

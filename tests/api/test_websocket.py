@@ -149,10 +149,12 @@ async def test_only_the_session_s_own_token_opens_it(node: Node, consented: dict
     assert code == 4401
 
 
-async def test_an_unknown_session_is_not_found(node: Node, consented: dict[str, Any]) -> None:
+async def test_an_unknown_session_is_told_like_one_that_is_over(
+    node: Node, consented: dict[str, Any]
+) -> None:
     unknown = consented | {"socketUrl": f"/api/v1/sessions/{'0' * 24}/socket"}
     code, reason = await refusal(node, unknown, hello(consented))
-    assert code == 4404
+    assert code == 4409
     assert reason.endswith(".")
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from benchmarks.forward import Run, climb, middle, most_listeners, verdict
 
+pytestmark = pytest.mark.slow
+
 GOOD = Run(
     listeners=150,
     expected=75_000,

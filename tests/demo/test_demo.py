@@ -14,6 +14,8 @@ import pytest
 from api.demo.bundled import Passage, passages
 from benchmarks.wer import word_error_rate
 
+pytestmark = pytest.mark.slow
+
 LEAD_MS = 500
 """Silence that the client sends ahead of the call."""
 AFTERMATH_MS = 5_000

@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.e2e.desk import Desk
 from tests.e2e.test_accessibility import Walk, press_until
+
+pytestmark = pytest.mark.slow
 
 
 def test_what_was_done_is_told_in_words_and_as_a_file(desk: Desk, browser: Browser) -> None:

@@ -16,6 +16,8 @@ from signaling.publisher import RATE, Publisher, load_audio
 from tests.e2e.desk import Desk
 from tests.e2e.test_accessibility import Walk, press_until
 
+pytestmark = pytest.mark.slow
+
 SPOKEN_S = 6
 KEPT_WITHIN_MS = 20_000
 UNTIL = """(audio, [event, name, least]) => new Promise((resolve) => {

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.e2e.desk import Desk
 from tests.e2e.people import mailed_secret
 from tests.e2e.test_accessibility import Walk, press_until
+
+pytestmark = pytest.mark.slow
 
 
 def row(page: Page, words: str) -> Locator:

@@ -14,6 +14,8 @@ from tests.e2e.node import Node
 from tests.faults import scenarios
 from tests.faults.scenarios import Outcome
 
+pytestmark = pytest.mark.slow
+
 DECODED_MS = """async ([id, headers]) => {
   const answer = await fetch(`/api/v1/sessions/${id}/recording`, { headers });
   const context = new OfflineAudioContext(1, 48000, 48000);

@@ -28,6 +28,8 @@ from tests.e2e.people import (
 from tests.e2e.practice import PracticePage
 from tests.e2e.test_accessibility import Walk, press_until
 
+pytestmark = pytest.mark.slow
+
 STEP_S = 30
 NEARLY_OVER_MS = 9 * 60_000 + 30_000
 BEARER = "Bearer "

@@ -25,6 +25,8 @@ from engine.asr.scheduler import MAX_WAITING, Model, Scheduler
 from engine.asr.window import Hypothesis, Kind, Pressure, Refused, Window
 from engine.frames import SAMPLE_RATE, Pcm
 from signaling.publisher import RATE, Publisher, PublishError
+from tests.admission import begun
+from tests.faults import scenarios
 from tests.faults.crowd import Crowd, Talker, resident_mb, slowed
 from tests.node import Node, running
 
@@ -342,5 +344,6 @@ async def test_of_200_calls_that_begin_at_once_the_admitted_work_and_the_rest_ar
             text = " ".join(word[0] for data in finals for word in data["words"]).lower()
             assert "the worst of time" in text
         again = Publisher(node.account, audio)
-        await again.run()
+        await begun(again)
+        await scenarios.play_to_end(again)
         assert any(item.event.type == "transcript.final" for item in again.received)
