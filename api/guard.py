@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from datetime import timedelta
 
+import structlog
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
@@ -48,11 +49,15 @@ class Guard:
 
     async def admit(self, request: Request, each: Endpoint, params: BaseModel | None) -> None:
         """401 for who is not signed in, 403 for who may not, 404 for what is not there for them."""
+        if each.path.startswith("/sessions/{id}"):
+            structlog.contextvars.bind_contextvars(session=getattr(params, "id", ""))
         token = bearer_of(request)
         if each.granted and token is not None and "." not in token:
             return  # a session's grant, which only its call can check
         identity = await self._identified(request, each, params, token)
         request.state.identity = identity
+        # For this request's log lines; its task has a context of its own.
+        structlog.contextvars.bind_contextvars(user=identity.user_id)
         if identity.reach(each.action) == "-":
             raise forbidden()
         if each.owner is None:

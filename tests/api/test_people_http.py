@@ -105,6 +105,19 @@ def test_an_invitation_that_is_not_right_is_refused(
     assert body["errors"][0]["field"].split(".")[0] == next(iter(changed))
 
 
+def test_a_line_of_the_log_says_which_request_of_whom_it_is_about(
+    node: Node, http: httpx.Client
+) -> None:
+    session_id = http.post("/sessions", json={"sessionType": "pitch"}).json()["id"]
+    answer = http.get(f"/sessions/{session_id}")
+    (line,) = [line for line in node.log.splitlines() if answer.headers["x-request-id"] in line]
+    told = json.loads(line)
+    assert (told["user"], told["session"]) == (node.account.user["id"], session_id)
+    other = httpx.get(f"{node.url}/api/v1/openapi.json")
+    (line,) = [line for line in node.log.splitlines() if other.headers["x-request-id"] in line]
+    assert "user" not in json.loads(line)
+
+
 def test_ten_megabytes_of_json_are_not_read(http: httpx.Client, refused: Refused) -> None:
     body = json.dumps({"email": "a" * 10_000_000})
     sent = http.post("/users", content=body, headers={"Content-Type": "application/json"})
