@@ -169,7 +169,7 @@ class Rooms:
         self, call: Call, session: Session, beginning: Beginning, recorder: Recorder | None
     ) -> Room:
         def begun() -> None:
-            call.start_time = datetime.now(UTC)
+            call.start_time = moment(datetime.now(UTC))
             session.record("begin", at=call.start_time.isoformat())
 
         def closed(room: Room) -> None:
