@@ -10,6 +10,7 @@ from api.call import Call, CallOwner
 from api.leftovers import Unfinished
 from api.playbooks import Playbooks
 from api.settings import Settings
+from api.store.documents import moment
 from api.traffic import Traffic
 from api.views import ConsentView, CreateSession, VolumeFeedback
 from engine.asr.correction import Corrector
