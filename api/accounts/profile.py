@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import StringConstraints
+from pydantic import AfterValidator, StringConstraints
 
 from api.accounts.vault import Vault
 from api.store.documents import User
 from api.store.rewrapping import place
 from engine.events import Wire
 
-Name = Annotated[str, StringConstraints(strip_whitespace=True, max_length=80)]
+# Stripped after it was measured, so that what is taken is what the description says.
+Name = Annotated[str, StringConstraints(max_length=80), AfterValidator(str.strip)]
 Phone = Annotated[
-    str, StringConstraints(strip_whitespace=True, max_length=40, pattern=r"^[0-9+()./ x-]*$")
+    str,
+    StringConstraints(max_length=40, pattern=r"^[0-9+()./ x-]*$"),
+    AfterValidator(str.strip),
 ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from api.accounts.profile import Name, Profile, Profiles
 from api.auth.passwords import MAX_LENGTH
@@ -30,7 +30,9 @@ Password = Annotated[str, StringConstraints(min_length=1, max_length=4 * MAX_LEN
 CodeText = Annotated[str, StringConstraints(max_length=40)]
 Teams = Annotated[list[Id], Field(max_length=50)]
 Title = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"\S")
+    str,
+    StringConstraints(min_length=1, max_length=200, pattern=r"\S"),
+    AfterValidator(str.strip),
 ]
 
 

@@ -59,7 +59,6 @@ Email = Annotated[
     str,
     StringConstraints(
         to_lower=True,
-        strip_whitespace=True,
         max_length=254,
         # As HTML has it for <input type=email>, without dots at the ends of the domain.
         pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?$",

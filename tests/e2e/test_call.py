@@ -105,7 +105,7 @@ def seen(node: Node, browser: Browser) -> Iterator[Seen]:
     for turn in range(60):
         page.wait_for_timeout(500)
         seen.watch()
-        if turn >= 12 and len(practice.words()) >= ENOUGH_WORDS + 10:
+        if turn >= 22 and len(practice.words()) >= ENOUGH_WORDS + 10:
             break
 
     seen.sent = page.evaluate("spied.sent")

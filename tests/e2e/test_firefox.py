@@ -13,6 +13,8 @@ import pytest
 from tests.e2e.node import Node
 from tests.node import ADMIN, PASSWORD
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(__file__).with_name("firefox.mjs")
 SCRIPT_ENDS_WITHIN_S = 100
 

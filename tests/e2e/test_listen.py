@@ -16,6 +16,8 @@ from tests.e2e.practice import WITHIN_MS, bare
 from tests.e2e.speech import TEXT
 from tests.e2e.test_accessibility import SMALL_TARGETS, SMALLEST_TARGET_PX, Walk, press_until
 
+pytestmark = pytest.mark.slow
+
 CONNECTIONS = """
 window.connections = [];
 const Original = RTCPeerConnection;

@@ -14,6 +14,8 @@ from engine.asr.calibration import BATCHES, COMPUTE_TYPES, Calibration, calibrat
 from engine.asr.whisper import ShortContextWhisper
 from engine.frames import SAMPLE_RATE, Pcm
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = weights.options("whisper-tiny.en") | {"language": "en"}
 
 

@@ -18,6 +18,8 @@ from engine.frames import SAMPLE_RATE, Pcm
 from tests.analyzers.recordings import noise, read
 from tests.engine.timeline import silence
 
+pytestmark = pytest.mark.slow
+
 STEP_S = 0.5
 BEGINNING = "it was the best of"
 

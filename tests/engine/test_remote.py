@@ -31,6 +31,8 @@ from tests.engine.timeline import TRACK, TWO_CITIES, frames_of, silence
 from tests.node import free_port
 from tests.transcription import HUGE_BYTES, Server, serving
 
+pytestmark = pytest.mark.slow
+
 KEY = SecretStr("north-by-northwest")
 PATIENT_S = 60.0
 """For real decoding on a machine that is busy with other things."""

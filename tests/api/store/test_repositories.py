@@ -62,9 +62,9 @@ async def test_an_address_belongs_to_one_person_whatever_its_case(
     store: Store, sample: Sample, clock: Clock
 ) -> None:
     name = new_id()
-    user = sample.user(email=f" {name.upper()}@Example.COM ")
+    user = sample.user(email=f"{name.upper()}@Example.COM")
     await store.users.add(sample.dealership_id, user)
-    assert await store.users.by_email(f"{name}@EXAMPLE.com") == user
+    assert await store.users.by_email(f" {name}@EXAMPLE.com ") == user
     assert await store.users.by_email("nobody@example.com") is None
     other = Sample(clock)
     with pytest.raises(Duplicate) as refused:
