@@ -16,7 +16,7 @@ from api.auth.limits import Limits
 from api.auth.passwords import Passwords, WeakPassword
 from api.identity import Identity
 from api.problems import Problem
-from api.store.documents import User
+from api.store.documents import Outcome, User
 from api.store.store import Store
 
 
@@ -136,13 +136,12 @@ class Account:
         await self._store.users.save(user.dealership_id, user.changed(self._now(), **fields))
 
     async def _record(
-        self, by: Identity, action: str, user_id: str = "", outcome: str = "allowed"
+        self, by: Identity, action: str, user_id: str = "", outcome: Outcome = "allowed"
     ) -> None:
-        await self._audit.record(
+        await self._audit.about_person(
+            action,
+            user_id or by.user_id,
             dealership_id=by.dealership_id,
             actor_id=by.user_id,
-            action=action,
-            target_type="user",
-            target_id=user_id or by.user_id,
-            outcome="allowed" if outcome == "allowed" else "refused",
+            outcome=outcome,
         )

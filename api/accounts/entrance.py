@@ -255,13 +255,8 @@ class Entrance:
             raise weak(error) from error
 
     async def _record(self, user: User, action: str) -> None:
-        await self._audit.record(
-            dealership_id=user.dealership_id,
-            actor_id=user.id,
-            action=action,
-            target_type="user",
-            target_id=user.id,
-            outcome="allowed",
+        await self._audit.about_person(
+            action, user.id, dealership_id=user.dealership_id, actor_id=user.id
         )
 
 

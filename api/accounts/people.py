@@ -194,13 +194,8 @@ class People:
         return await self._store.users.get(user.dealership_id, user.id) or user
 
     async def _record(self, by: Identity, action: str, user: User) -> None:
-        await self._audit.record(
-            dealership_id=by.dealership_id,
-            actor_id=by.user_id,
-            action=action,
-            target_type="user",
-            target_id=user.id,
-            outcome="allowed",
+        await self._audit.about_person(
+            action, user.id, dealership_id=by.dealership_id, actor_id=by.user_id
         )
 
 

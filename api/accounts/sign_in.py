@@ -23,7 +23,7 @@ from api.auth.tokens import AccessTokens, Claims, Issued, Refused
 from api.identity import Identity
 from api.ids import new_id
 from api.problems import Problem
-from api.store.documents import RefreshToken, User
+from api.store.documents import Outcome, RefreshToken, User
 from api.store.store import Store
 
 log = structlog.get_logger(__name__)
@@ -323,14 +323,9 @@ class SignIns:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("sign_in_refusal_not_recorded", error=repr(error))
 
-    async def _record(self, user: User, action: str, outcome: str) -> None:
-        await self._audit.record(
-            dealership_id=user.dealership_id,
-            actor_id=user.id,
-            action=action,
-            target_type="user",
-            target_id=user.id,
-            outcome="allowed" if outcome == "allowed" else "refused",
+    async def _record(self, user: User, action: str, outcome: Outcome) -> None:
+        await self._audit.about_person(
+            action, user.id, dealership_id=user.dealership_id, actor_id=user.id, outcome=outcome
         )
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from api.accounts.profile import Name, Profile, Profiles
+from api.accounts.second_factor import SetUp
 from api.auth.passwords import MAX_LENGTH
 from api.auth.roles import Role
 from api.store.documents import (
@@ -137,6 +138,10 @@ class SetUpView(Wire):
     secret_text: str
     uri: str
     qr_svg: str
+
+    @classmethod
+    def of(cls, made: SetUp) -> SetUpView:
+        return cls(secret_text=made.secret, uri=made.uri, qr_svg=made.qr_svg)
 
 
 class RecoveryCodes(Wire):

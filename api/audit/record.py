@@ -184,6 +184,25 @@ class Audit:
         await asked.kept
         return entry.id
 
+    async def about_person(
+        self,
+        action: str,
+        user_id: str,
+        *,
+        dealership_id: str,
+        actor_id: str,
+        outcome: Outcome = "allowed",
+    ) -> None:
+        """As `record`, of what was done to a person, by themselves mostly."""
+        await self.record(
+            dealership_id=dealership_id,
+            actor_id=actor_id,
+            action=action,
+            target_type="user",
+            target_id=user_id,
+            outcome=outcome,
+        )
+
     def _failed(self, task: asyncio.Task[None]) -> None:
         """On a defect: nobody waits for ever, and nothing more is taken."""
         if task.cancelled() or (error := task.exception()) is None:

@@ -94,13 +94,8 @@ def admit(settings: Settings, email: str, without_second_factor: bool) -> None:
 
 
 async def _record(services: Services, user: User, action: str) -> None:
-    await services.audit.record(
-        dealership_id=user.dealership_id,
-        actor_id=NODE,
-        action=action,
-        target_type="user",
-        target_id=user.id,
-        outcome="allowed",
+    await services.audit.about_person(
+        action, user.id, dealership_id=user.dealership_id, actor_id=NODE
     )
 
 

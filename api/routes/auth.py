@@ -189,7 +189,7 @@ async def enrol(request: Request, body: SecretBody) -> Response:
     services = services_of(request)
     await services.limits.check("verify", address=client_of(request).address)
     made = await services.entrance.set_up(body.secret)
-    return private(SetUpView(secret_text=made.secret, uri=made.uri, qr_svg=made.qr_svg))
+    return private(SetUpView.of(made))
 
 
 @endpoint(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.accounts.second_factor import SetUp
 from api.accounts.views import (
     CodeBody,
     NewEmail,
@@ -85,7 +84,8 @@ async def set_up_second_factor(request: Request, body: PasswordBody) -> Response
     """A secret for an authenticator app; it counts once a code was shown (`PUT`)."""
     identity, client = identity_of(request), client_of(request)
     account = services_of(request).account
-    return _told(await account.set_up_second_factor(identity, body.password, client))
+    made = await account.set_up_second_factor(identity, body.password, client)
+    return private(SetUpView.of(made))
 
 
 @endpoint(
@@ -136,10 +136,6 @@ async def renew_recovery_codes(request: Request, body: PasswordBody) -> Response
     account = services_of(request).account
     codes = await account.renew_recovery_codes(identity, body.password, client)
     return private(RecoveryCodes(recovery_codes=codes))
-
-
-def _told(made: SetUp) -> Response:
-    return private(SetUpView(secret_text=made.secret, uri=made.uri, qr_svg=made.qr_svg))
 
 
 endpoints = [

@@ -230,13 +230,11 @@ async def erase(request: Request, params: IdPath) -> Response:
 async def export_user(request: Request, params: IdPath) -> Response:
     """Everything that is kept of a person, as a ZIP archive of JSON and recordings."""
     services, user = services_of(request), person_of(request)
-    await services.audit.record(
+    await services.audit.about_person(
+        "user.export",
+        user.id,
         dealership_id=user.dealership_id,
         actor_id=identity_of(request).user_id,
-        action="user.export",
-        target_type="user",
-        target_id=user.id,
-        outcome="allowed",
     )
     headers = {
         "Content-Disposition": f'attachment; filename="forecourt-{user.id}.zip"',
