@@ -15,8 +15,10 @@ from starlette.routing import Mount, Router
 
 from api import endpoint, failures, openapi, problems
 from api.calls import Calls
+from api.coaching.mailing import Mailing
 from api.keep import Keep
 from api.logs import RequestLog
+from api.playbook_editing import Editing
 from api.playbooks import Playbooks
 from api.recognizer import NodeRecognizer
 from api.retention import Retention
@@ -25,16 +27,21 @@ from api.routes import (
     auth,
     catalogues,
     description,
+    digest,
     me,
     media,
     metrics,
     microphone,
     notifications,
     pages,
+    partners,
     playbooks,
+    progress,
     sessions,
     teams,
+    timeline,
     users,
+    versions,
     websocket,
     whep,
     whip,
@@ -66,12 +73,17 @@ ENDPOINTS = [
     *notifications.endpoints,
     *audit.endpoints,
     *sessions.endpoints,
+    *timeline.endpoints,
     *media.endpoints,
     *whip.endpoints,
     *whep.endpoints,
+    *partners.endpoints,
     *microphone.endpoints,
     *catalogues.endpoints,
     *playbooks.endpoints,
+    *versions.endpoints,
+    *progress.endpoints,
+    *digest.endpoints,
     *websocket.endpoints,
     *description.endpoints,
 ]
@@ -102,20 +114,25 @@ def create_app(
         calls = Calls(settings, keep, recognizer, books, writer, corrector)
         app.state.services, app.state.guard = services, services.guard
         app.state.playbooks = books
+        app.state.editing = Editing(services, books, calls.words)
         app.state.metrics_token = settings.metrics_token.get_secret_value()
         document = json.dumps(openapi.document(ENDPOINTS, PREFIX)).encode()
         app.state.description = description.Description(document)
         app.state.recognizer, app.state.writer, app.state.calls = recognizer, writer, calls
-        await asyncio.gather(asyncio.to_thread(_warm), recognizer.start(), books.start())
+        starting = books.start(services.store.playbooks)
+        await asyncio.gather(asyncio.to_thread(_warm), recognizer.start(), starting)
         await calls.start()
         collector = Collector()
         collector.start()
-        watch, retention = Watch(calls, services.sign_ins), Retention(services, calls)
+        watch, retention = Watch(calls, services.sign_ins, services.audit), Retention(services, calls)
         watch.start()
         retention.start()
+        mailing = Mailing(services)
+        mailing.start()
         try:
             yield
         finally:
+            await mailing.stop()
             await retention.stop()
             await watch.stop()
             await collector.stop()

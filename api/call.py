@@ -23,11 +23,13 @@ from api.views import (
     VolumeFeedback,
 )
 from engine.asr.correction import Corrector
+from engine.asr.domain import Term
 from engine.events import Event
 from engine.features import Baseline
 from engine.journal import FileJournal, Journal
 from engine.playbook import Playbook
 from engine.session import SessionConfig
+from signaling.company import Person
 from signaling.recorder import Recorder
 from signaling.room import Room
 
@@ -63,6 +65,41 @@ class CallOwner:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Partner:
+    """Who plays the customer, by the sign-in they came with; `digest` is of what they show."""
+
+    person: Person
+    family: str
+    recording: bool
+    """Whether they agreed to be recorded."""
+    digest: bytes
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "userId": self.person.id,
+            "name": self.person.name,
+            "family": self.family,
+            "recording": self.recording,
+            "digest": self.digest.hex(),
+        }
+
+    @classmethod
+    def of_json(cls, given: Mapping[str, Any]) -> Self:
+        """Raises `LookupError`, `TypeError` or `ValueError`."""
+        person = Person(given["userId"], given["name"])
+        digest = bytes.fromhex(given["digest"])
+        return cls(person, given["family"], bool(given["recording"]), digest)
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """By whose code a partner joins."""
+
+    code: str
+    expires_at: datetime
+
+
 @dataclass(slots=True)
 class Call:
     """Created, then published to by way of its `room`; past calls are told by the store.
@@ -80,11 +117,21 @@ class Call:
     digest: bytes
     consent: ConsentView | None = None
     journal: Journal | None = None
-    recorder: Recorder | None = None
+    recorders: dict[str, Recorder] = field(default_factory=dict)
+    """By track."""
+    partner: Partner | None = None
+    invitation: Invitation | None = None
     room: Room | None = None
     start_time: datetime | None = None
     playbook: Playbook | None = None
-    resource: str = ""
+    words: tuple[Term, ...] = ()
+    """Of the dealership's own, beside the node's."""
+    corrector: Corrector | None = None
+    """Puts both right."""
+    consented: set[str] = field(default_factory=set)
+    """Listeners who agreed to be recorded, by user id."""
+    resources: dict[str, str] = field(default_factory=dict)
+    """The present publication of each track."""
     publishing: asyncio.Lock = field(default_factory=asyncio.Lock)
     feedback_counts: Counter[str] = field(default_factory=Counter)
     delivered_seq: int = 0
@@ -117,17 +164,30 @@ class Call:
         """Whether consent can no longer change: somebody publishes, or is about to."""
         return self.room is not None or self.publishing.locked()
 
-    def new_resource(self) -> str:
+    def has_consent_of(self, user_id: str) -> bool:
+        """Whether they are, or may be, heard in what is recorded."""
+        is_partner = self.partner is not None and self.partner.person.id == user_id
+        return is_partner or user_id in self.consented
+
+    def new_resource(self, track: str) -> str:
         """The new publication's own: an earlier client's DELETE must not end a later one's call."""
-        self.resource = secrets.token_hex(8)
-        return self.resource
+        self.resources[track] = secrets.token_hex(8)
+        return self.resources[track]
+
+    def track_of(self, resource: str) -> str | None:
+        """Whose publication `resource` is."""
+        for track, present in self.resources.items():
+            if secrets.compare_digest(present.encode(), resource.encode()):
+                return track
+        return None
 
     def first_record(self, corrector: Corrector | None) -> dict[str, Any]:
-        """The journal's ``session`` record; `corrector` is the node's, which works in English."""
+        """The journal's ``session`` record; `corrector` is the call's, which works in English."""
         versions = {"forecourt": version("forecourt"), "aiortc": version("aiortc")}
         if corrector is not None and self.created.language == "en":
             versions["domain"] = corrector.version
         return {
+            "words": [term.model_dump(mode="json") for term in self.words],
             "id": self.id,
             "owner": self.owner.to_json(),
             "created": self.created.model_dump(mode="json"),
@@ -135,6 +195,7 @@ class Call:
             "volumeFeedback": self.volume_feedback.model_dump(),
             "resumeDigest": self.digest.hex(),
             "consent": self.consent.model_dump() if self.consent else None,
+            "partner": self.partner.to_json() if self.partner else None,
             "versions": versions,
             "playbook": view.model_dump() if (view := self.playbook_view()) else None,
         }
@@ -171,6 +232,7 @@ class Call:
             recording_consent=self.consent.recording if self.consent else None,
             volume_feedback=self.volume_feedback,
             playbook=self.playbook_view(),
+            partner_id=self.partner.person.id if self.partner else None,
         )
         if self.room is None:
             return view
@@ -186,6 +248,7 @@ class Call:
                 "end_time": end_time,
                 "duration_ms": session.t_ms,
                 "has_recording": self.room.has_recording,
+                "tracks": self.room.recorded,
                 "metrics": metrics,
                 "scores": metrics.scores if metrics is not None else NO_SCORES,
                 "feedback_count": session.feedback_count,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,11 +19,13 @@ from starlette.requests import Request
 
 from api import completion, consenting, leftovers
 from api.auth.roles import Owner
-from api.call import Call, CallOwner
+from api.call import Call, CallOwner, Invitation
 from api.folders import Folders
+from api.identity import Identity
 from api.keep import Keep
 from api.leftovers import STOPPED, Unfinished
 from api.listeners import Listeners, audible, over
+from api.partners import Partners
 from api.past import Past, Recorded, view_of
 from api.playbooks import Playbooks
 from api.problems import Problem
@@ -31,14 +33,17 @@ from api.publishing import Publishing, draining
 from api.rooms import Rooms
 from api.sealed import GrowingText
 from api.settings import Settings
-from api.store.documents import PlaybookRef, TrainingSession, VolumeJudgement
+from api.store.blobs import OpenBlob
+from api.store.documents import JournalBlob, PlaybookRef, TrainingSession, VolumeJudgement
 from api.store.repositories.sessions import SessionFilter
 from api.storing import Storing, told_by
+from api.timeline import Timelines
 from api.traffic import Traffic
 from api.views import ConsentView, CreateSession, SessionPage, SessionView
+from api.words import Words
 from engine.asr.correction import Corrector
 from engine.asr.window import Recognizer
-from engine.session import Session
+from engine.session import TRAINEE, Session
 from signaling.ice import IceSettings
 from signaling.recorder import Writer
 from signaling.room import Room, token_digest
@@ -74,8 +79,9 @@ class Calls(Publishing):
             settings.ice_relay_only,
             "loopback" if settings.ice_loopback else settings.ice_targets,
         )
+        self.words = words = Words(corrector)
         rooms = Rooms(
-            settings, ice, recognizer, playbooks, corrector, writer, self._opened, self._closed
+            settings, ice, recognizer, playbooks, words, writer, self._opened, self._closed
         )
         super().__init__(rooms, ice, recognizer, settings.max_calls)
         self._keep = keep
@@ -83,7 +89,9 @@ class Calls(Publishing):
         self._past = Past(keep)
         self._folders = Folders(settings.sessions)
         self.listeners = Listeners()
-        self._storing = Storing(keep, self._folders, self._calls)
+        self.partners = Partners(keep, self._calls)
+        self._timelines = Timelines(keep)
+        self._storing = Storing(keep, self._folders, self._calls, self._timelines.soon)
 
     # life of the node
 
@@ -121,6 +129,7 @@ class Calls(Publishing):
                 closings.append(close(STOPPED))
         await asyncio.gather(*closings)
         await self._storing.stop()
+        await self._timelines.stop()
 
     def traffic(self) -> Traffic:
         """What all calls of this node, the ended ones included, have taken in and lost."""
@@ -133,7 +142,9 @@ class Calls(Publishing):
         if self.is_draining:
             raise draining()
         token = secrets.token_urlsafe(32)
-        judged, playbook = request.volume_feedback(), self._playbooks.of(request.language)
+        judged = request.volume_feedback()
+        held = await self._playbooks.of(owner.dealership_id, request.language)
+        playbook, corrector = held.playbook, await self.words.of(held.words)
         used = None
         if playbook is not None:
             used = PlaybookRef(id=playbook.id, version=playbook.version, digest=playbook.digest)
@@ -164,6 +175,8 @@ class Calls(Publishing):
             judged,
             token_digest(token),
             playbook=playbook,
+            words=held.words,
+            corrector=corrector,
         )
         self._calls[call.id] = call
         return call.view(), token
@@ -179,6 +192,9 @@ class Calls(Publishing):
         async with call.publishing:
             if call.room is not None or call.is_erased:
                 raise _begun()
+            if consent.recording and call.partner is not None and not call.partner.recording:
+                detail = "Your partner does not want to be recorded, so this call cannot be."
+                raise Problem(409, detail, code="recording_refused")
             await consenting.give(self._keep, call, consent)
             call.consent = consent
         return consent
@@ -192,7 +208,8 @@ class Calls(Publishing):
         if call is None:
             await self._past.find(dealership_id, session_id)
         elif call.owner.user_id != user_id:
-            raise consenting.no_consent()
+            if not call.has_consent_of(user_id):
+                raise consenting.no_consent()
         elif call.room is None:
             async with call.publishing:
                 if not call.is_open:
@@ -225,6 +242,8 @@ class Calls(Publishing):
         for call in list(self._calls.values()):
             if (call.owner.dealership_id, call.owner.user_id) == (dealership_id, user_id):
                 await self.erase(dealership_id, call.id)
+            elif call.owner.dealership_id == dealership_id and call.has_consent_of(user_id):
+                await self.withdraw(dealership_id, call.id, user_id)
         only = SessionFilter(user_ids=[user_id])
         while (page := await self._keep.store.sessions.page(dealership_id, only)).items:
             for head in page.items:
@@ -252,7 +271,7 @@ class Calls(Publishing):
         """End at once the calls of a person, of a sign-in, or of both; returns how many."""
         if user_id is None and family is None:
             raise ValueError("name a person, a sign-in or both")
-        count = 0
+        count = self.partners.revoke(user_id=user_id, family=family)
         for call in list(self._calls.values()):
             if user_id not in (None, call.owner.user_id) or family not in (
                 None,
@@ -276,10 +295,33 @@ class Calls(Publishing):
 
     # what routes ask
 
-    async def listen(self, dealership_id: str, session_id: str, offer: str) -> tuple[str, str]:
+    async def listen(
+        self, session_id: str, offer: str, identity: Identity, name: str
+    ) -> tuple[str, str]:
         """Answer a WHEP offer to a live call: (answer, resource id)."""
-        room = await self.audible(dealership_id, session_id)
-        return await self.listeners.join(room, self.ice, offer)
+        room = await self.audible(identity.dealership_id, session_id)
+        return await self.listeners.join(room, self.ice, offer, identity, name)
+
+    async def consent_to_barge(
+        self, identity: Identity, session_id: str, consent: ConsentView | None
+    ) -> None:
+        """Whoever is to be heard by all in a recorded call has agreed to be recorded, now with
+        `consent`, or before. 403 for who has not. Raises `StoreError`."""
+        call = self._held(identity.dealership_id, session_id)
+        if call is None or not call.is_recorded or identity.user_id in call.consented:
+            return
+        if consent is None or not consent.recording:
+            detail = "This call is recorded: agree to be recorded before you speak to all."
+            raise Problem(403, detail, code="consent_needed")
+        await consenting.give(self._keep, call, consent, identity.user_id)
+        call.consented.add(identity.user_id)
+
+    def invite(self, dealership_id: str, session_id: str) -> Invitation:
+        """Let somebody come in to play the customer. 409 for a call that is over."""
+        call = self._held(dealership_id, session_id)
+        if call is None:
+            raise over()
+        return self.partners.invite(call)
 
     async def audible(self, dealership_id: str, session_id: str) -> Room:
         """The room of a live call. 404 for an unknown one, 409 before it begins and after."""
@@ -321,35 +363,53 @@ class Calls(Publishing):
             items.append(call.view() if call is not None else view_of(head))
         return SessionPage(items=items, total=found.total)
 
+    async def has_consent_of(self, dealership_id: str, session_id: str, user_id: str) -> bool:
+        """Whether a person has said something about being recorded in this call."""
+        given = await self._keep.store.consents.get(dealership_id, session_id, user_id)
+        return given is not None
+
     async def consent_of(self, dealership_id: str, session_id: str) -> ConsentView:
         """What is in force, or was during the call."""
         return await self._past.consent(dealership_id, session_id)
 
     async def events(
-        self, dealership_id: str, session_id: str, after_seq: int
+        self, dealership_id: str, session_id: str, after_seq: int, types: Sequence[str] = ()
     ) -> list[dict[str, Any]]:
-        """Journalled events behind `after_seq`, oldest first."""
+        """Journalled events behind `after_seq`, oldest first, of `types` or of all."""
         call = self._held(dealership_id, session_id)
         if call is None:
-            return await self._past.events(dealership_id, session_id, after_seq)
+            return await self._past.events(dealership_id, session_id, after_seq, types)
         if call.room is None or call.is_erased:
             return []
-        return await asyncio.to_thread(call.room.session.events, after_seq)
+        events = await asyncio.to_thread(call.room.session.events, after_seq)
+        return [event for event in events if not types or event["type"] in types]
+
+    async def timeline(self, dealership_id: str, session_id: str) -> tuple[JournalBlob, OpenBlob]:
+        """The time line of a call that is over: which it is, and what it tells (`Timelines`)."""
+        call = self._held(dealership_id, session_id)
+        if call is not None and call.view().status != "completed":
+            raise Problem(409, "This call is not over yet.", code="live")
+        if call is not None and call.is_recorded and not call.is_erased:
+            detail = "This call is being put away. Ask again in a moment."
+            raise Problem(409, detail, code="being_stored", headers={"Retry-After": "1"})
+        return await self._timelines.of(await self._past.find(dealership_id, session_id))
 
     def session(self, dealership_id: str, session_id: str) -> Session | None:
         """The live session, for subscribing to its events; None when it is not live."""
         call = self._held(dealership_id, session_id)
         return call.room.session if call is not None and call.room is not None else None
 
-    async def recording(self, dealership_id: str, session_id: str) -> Recorded | None:
+    async def recording(
+        self, dealership_id: str, session_id: str, track: str = TRAINEE
+    ) -> Recorded | None:
         """The recording, or what there is of it while the call goes on; None without."""
         call = self._held(dealership_id, session_id)
         if call is None:
-            return await self._past.recording(dealership_id, session_id)
+            return await self._past.recording(dealership_id, session_id, track)
         if not call.is_recorded or call.is_erased:
             return None
         try:
-            return await asyncio.to_thread(GrowingText, call.disk, call.folder.recording)
+            return await asyncio.to_thread(GrowingText, call.disk, call.folder.recording(track))
         except FileNotFoundError:
             return None
 
@@ -380,7 +440,8 @@ class Calls(Publishing):
             return
         used = told.first.get("playbook")
         if used is not None:
-            call.playbook = await self._playbooks.find(used["digest"])
+            dealership_id, digest = call.owner.dealership_id, used["digest"]
+            call.playbook = await self._playbooks.find(dealership_id, digest)
         room = self.rooms.reopen(call, unfinished)
         self._calls[call.id] = call
         log.info("session_recovered", session=call.id, duration_ms=told.duration_ms)

@@ -30,6 +30,7 @@ from api.store.documents import (
 )
 from api.store.repositories.sessions import Fields
 from api.told import Told
+from engine.session import TRAINEE
 from signaling.recorder import broken_path, continued
 
 log = structlog.get_logger(__name__)
@@ -37,6 +38,7 @@ log = structlog.get_logger(__name__)
 Erasing = Literal["withdrawn", "removed"]
 """Whether a call's document stays, with its numbers, or goes too."""
 PARTS = ("recording", "journal")
+"""`recording` is the trainee's; other tracks' are called by them: ``recording partner``."""
 _BATCH_BYTES = 2**20
 
 
@@ -64,7 +66,9 @@ async def complete(
     sizes: dict[str, int] = {}
     if is_recorded:
         disk = SealedDisk(key, folder.dealership_id, session_id)
-        for part in PARTS:
+        others = [t for t in await asyncio.to_thread(lambda: folder.recorded) if t != TRAINEE]
+        # The trainee's is asked for in any case: it may be a blob already.
+        for part in (*PARTS, *(f"{PARTS[0]} {track}" for track in others)):
             size = await stored(
                 lambda part=part: _put(keep, folder, disk, key, part),  # type: ignore[misc]
                 session_id,
@@ -152,8 +156,9 @@ async def _remove_blobs(keep: Keep, folder: Folder) -> None:
 
 async def _put(keep: Keep, folder: Folder, disk: SealedDisk, key: DataKey, part: str) -> int | None:
     """Store one file as a blob, unless it is one already; its size, None where there is none."""
-    path = folder.recording if part == "recording" else folder.journal
-    if part == "recording" and await asyncio.to_thread(broken_path(path).exists):
+    kind, _, track = part.partition(" ")
+    path = folder.recording(track or TRAINEE) if kind == PARTS[0] else folder.journal
+    if kind == PARTS[0] and await asyncio.to_thread(broken_path(path).exists):
         await asyncio.to_thread(lambda: continued(path, disk).close())
     blob = blob_of(folder.dealership_id, folder.session_id, part)
     if await asyncio.to_thread(path.exists):
@@ -194,12 +199,19 @@ async def _write(
         return None
     words = await asyncio.to_thread(_words, key, before, told) if is_recorded else {}
     files: dict[str, object] = {}
-    if "recording" in sizes:
-        files["recording"] = Recording(
-            blob_id=blob_of(dealership_id, session_id, "recording").blob_id,
-            size_bytes=sizes["recording"],
+    recordings = {
+        part.partition(" ")[2]: Recording(
+            blob_id=blob_of(dealership_id, session_id, part).blob_id,
+            size_bytes=size,
             duration_ms=told.duration_ms,
         )
+        for part, size in sizes.items()
+        if part.startswith(PARTS[0])
+    }
+    if "" in recordings:
+        files["recording"] = recordings.pop("")
+    if recordings:
+        files["recordings"] = recordings
     if "journal" in sizes:
         files["journal"] = JournalBlob(
             blob_id=blob_of(dealership_id, session_id, "journal").blob_id,

@@ -13,9 +13,9 @@ from api.store.documents import Consent, moment
 from api.views import ConsentView
 
 
-async def give(keep: Keep, call: Call, given: ConsentView) -> None:
-    """Store what the trainee said last. Raises `StoreError`."""
-    dealership_id, user_id = call.owner.dealership_id, call.owner.user_id
+async def give(keep: Keep, call: Call, given: ConsentView, user_id: str | None = None) -> None:
+    """Store what the trainee, or `user_id`, said last. Raises `StoreError`."""
+    dealership_id, user_id = call.owner.dealership_id, user_id or call.owner.user_id
     consents, now = keep.store.consents, moment(datetime.now(UTC))
     fields: dict[str, Any] = {**given.model_dump(), "given_at": now, "withdrawn_at": None}
     before = await consents.get(dealership_id, call.id, user_id)
@@ -28,9 +28,10 @@ async def give(keep: Keep, call: Call, given: ConsentView) -> None:
             before = await consents.get(dealership_id, call.id, user_id)
     if before is not None:
         await consents.save(dealership_id, before.changed(now, **fields))
-    await keep.store.sessions.change(
-        dealership_id, call.id, lambda _: {"recording_consent": given.recording}
-    )
+    if user_id == call.owner.user_id:
+        await keep.store.sessions.change(
+            dealership_id, call.id, lambda _: {"recording_consent": given.recording}
+        )
 
 
 async def withdraw(keep: Keep, dealership_id: str, session_id: str, user_id: str) -> None:

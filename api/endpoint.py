@@ -23,7 +23,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from api.auth.roles import ACTIONS, Owner
-from api.problems import Problem, invalid, json_of
+from api.problems import MAX_JSON_BYTES, Problem, invalid, json_of
 
 Handler = Callable[..., Awaitable[BaseModel | Response]]
 OwnerOf = Callable[[Request, Any], Awaitable[Owner | None]]
@@ -74,7 +74,7 @@ class Endpoint:
     Without `owner` an action is about nothing that is anybody's yet, or a list: its handler keeps
     to how far the role reaches. `media`: the cookie of a session's media serves as well.
     `granted`: so does the session's grant, which the handler checks. `once`: it takes an
-    idempotency key.
+    idempotency key. `most_bytes`: of a JSON body.
     """
 
     method: str
@@ -91,6 +91,7 @@ class Endpoint:
     media: bool = False
     granted: bool = False
     once: bool = False
+    most_bytes: int = MAX_JSON_BYTES
 
     def __post_init__(self) -> None:
         if self.action != OPEN and self.action not in ACTIONS:
@@ -121,7 +122,7 @@ class Endpoint:
         if self.query is not None:
             given["query"] = _query(request, self.query)
         if isinstance(self.body, type):
-            given["body"] = await json_of(request, self.body)
+            given["body"] = await json_of(request, self.body, self.most_bytes)
         if self.once and "idempotency-key" in request.headers:
             said = given["body"].model_dump_json().encode()
             return await guard.once(request, self, said, partial(self._answer, request, given))
@@ -153,6 +154,7 @@ def endpoint(
     media: bool = False,
     granted: bool = False,
     once: bool = False,
+    most_bytes: int = MAX_JSON_BYTES,
 ) -> Declare:
     """Declare a handler: ``handler(request, params=…, query=…, body=…)``, as far as declared."""
     told = {
@@ -176,6 +178,7 @@ def endpoint(
             media,
             granted,
             once,
+            most_bytes,
         )
 
     return declare

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from api.ids import is_id
+from engine.session import TRACKS, TRAINEE
 from signaling.recorder import broken_path
-from signaling.room import TRAINEE
 
 JOURNAL = "journal.jsonl"
 ERASING = "erasing"
@@ -40,13 +40,14 @@ class Folder:
     def journal(self) -> Path:
         return self.path / JOURNAL
 
-    @property
-    def recording(self) -> Path:
-        return self.path / f"{TRAINEE}.ogg"
+    def recording(self, track: str = TRAINEE) -> Path:
+        return self.path / f"{track}.ogg"
 
     @property
-    def has_recording(self) -> bool:
-        return self.recording.exists() or broken_path(self.recording).exists()
+    def recorded(self) -> list[str]:
+        """The tracks of which there is a recording, whole or not."""
+        paths = {track: self.recording(track) for track in TRACKS}
+        return [t for t, path in paths.items() if path.exists() or broken_path(path).exists()]
 
     def make(self) -> None:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

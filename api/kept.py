@@ -18,7 +18,7 @@ from api.store.blobs import Blobs, open_blobs
 from api.store.crypto import DataKey
 from api.store.documents import TrainingSession
 from api.store.store import Store
-from signaling.room import TRAINEE
+from engine.session import TRAINEE
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +73,8 @@ def _on_disk(
     try:
         journal = b"".join(disk.chunks(folder.journal))
         recordings = {}
-        if with_audio and folder.recording.exists():
-            recordings[TRAINEE] = b"".join(disk.chunks(folder.recording))
+        if with_audio and folder.recording().exists():
+            recordings[TRAINEE] = b"".join(disk.chunks(folder.recording()))
     except FileNotFoundError:
         # Never there, or put away at this moment.
         return None

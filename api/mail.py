@@ -137,6 +137,10 @@ class Mail:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
+    async def deliver(self, letter: Letter) -> bool:
+        """Send it now, beside those that wait; whether the server took it."""
+        return await self._deliver(letter)
+
     def send(self, letter: Letter) -> None:
         try:
             self._waiting.put_nowait(letter)
@@ -155,12 +159,12 @@ class Mail:
             finally:
                 self._waiting.task_done()
 
-    async def _deliver(self, letter: Letter) -> None:
+    async def _deliver(self, letter: Letter) -> bool:
         try:
             message = written(letter, self._sender, self._name)
         except ValueError:
             self._drop(letter, "its address makes no header")
-            return
+            return False
         wait_s = self._wait_s
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -173,8 +177,9 @@ class Mail:
             else:
                 self.sent += 1
                 log.info("mail_sent", kind=letter.kind, user=letter.user_id)
-                return
+                return True
         self._drop(letter, "the server did not take it")
+        return False
 
     def _drop(self, letter: Letter, why: str) -> None:
         self.dropped += 1

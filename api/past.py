@@ -19,6 +19,7 @@ from api.store.crypto import Damaged, DataKey, WrongKey
 from api.store.documents import Event, SessionHead, TrainingSession
 from api.views import ConsentView, PlaybookView, SessionView, VolumeFeedback
 from engine.events import Metrics, Quantities, Scores
+from engine.session import TRAINEE
 
 log = structlog.get_logger(__name__)
 
@@ -69,6 +70,8 @@ def view_of(session: SessionHead) -> SessionView:
         ),
         playbook=None if playbook is None else PlaybookView(**dict(playbook)),
         has_recording=session.recording is not None,
+        partner_id=session.partner_id,
+        tracks=[*([TRAINEE] if session.recording is not None else []), *session.recordings],
         language=session.language,
         metrics=metrics,
         scores=scores,
@@ -108,28 +111,34 @@ class Past:
         )
 
     async def events(
-        self, dealership_id: str, session_id: str, after_seq: int
+        self, dealership_id: str, session_id: str, after_seq: int, types: Sequence[str] = ()
     ) -> list[dict[str, Any]]:
-        """Those behind `after_seq`, oldest first. Raises `Problem` for an unknown session."""
+        """Those behind `after_seq`, oldest first, of `types` or of all. Raises `Problem` for an
+        unknown session."""
         session = await self.find(dealership_id, session_id)
         key = self._key_of(session)
         if key is None:
             return []
         events: list[dict[str, Any]] = []
-        while found := await self._store.events.after(dealership_id, session_id, after_seq):
+        while found := await self._store.events.after(
+            dealership_id, session_id, after_seq, types=types
+        ):
             after_seq = found[-1].seq
             events += await asyncio.to_thread(_opened, key, found)
             if len(found) < MAX_MANY:
                 break
         return events
 
-    async def recording(self, dealership_id: str, session_id: str) -> Recorded | None:
+    async def recording(
+        self, dealership_id: str, session_id: str, track: str = TRAINEE
+    ) -> Recorded | None:
         """Raises `Problem` for an unknown session, and for a recording that cannot be read."""
         session = await self.find(dealership_id, session_id)
         key = self._key_of(session)
-        if key is None or session.recording is None:
+        made = session.recording if track == TRAINEE else session.recordings.get(track)
+        if key is None or made is None:
             return None
-        blob = BlobId(dealership_id, session_id, session.recording.blob_id)
+        blob = BlobId(dealership_id, session_id, made.blob_id)
         try:
             return await self._keep.blobs.get(key, blob)
         except (Damaged, WrongKey) as error:

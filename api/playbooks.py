@@ -1,29 +1,50 @@
-"""The node's playbooks, and what judges objections by them.
+"""What calls are held with: shipped playbooks, dealerships' own, and what judges by them.
 
-Each playbook that a call was held with is kept in a folder by its digest, so that the call can be
-told with it when a newer version has taken its place.
+Each shipped playbook that a call was held with is kept in a folder by its digest, so that the call
+can be told with it when a newer version has taken its place; a dealership's own stay in the store.
+Memory holds `MAX_HELD` of those, the ones used last.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 from pydantic import ValidationError
 
 from api.settings import Settings
+from api.store.repositories.playbooks import PlaybookVersions
+from api.store.teaching import PlaybookVersion
+from api.words import LANGUAGE as WORDS_LANGUAGE
+from api.words import terms_of
 from engine import playbook
+from engine.asr.domain import Term
 from engine.embedding.embedder import Embedder, Statistics
 from engine.embedding.minilm import MODEL
 from engine.models import ModelError, catalogue
-from engine.objections import Judge, Judges
+from engine.objections import LANGUAGE, Judge, Judges
 from engine.playbook import Playbook
 
 log = structlog.get_logger(__name__)
 
 DIGEST_LENGTH = 16
 NO_SENTENCES = Statistics(0, 0.0, 0, 0, 0, 0)
+MAX_HELD = 32
+"""Dealerships' own playbooks in memory, some 1 MB each."""
+
+MAX_TRIALS = 4
+"""Judges of playbooks that are being tried; calls have others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What calls in a language are held with. `words` are the dealership's own."""
+
+    playbook: Playbook | None
+    words: tuple[Term, ...] = ()
 
 
 class Playbooks:
@@ -33,38 +54,86 @@ class Playbooks:
         self._folder = folder
         self._embedder = embedder
         self._judges = Judges(embedder)
+        self._trials = Judges(embedder, MAX_TRIALS)
         self._shipped: dict[str, Playbook] = {}
+        self._versions: PlaybookVersions | None = None
         self._known: dict[str, Playbook] = {}
-        self._preparing: asyncio.Task[None] | None = None
+        self._own: OrderedDict[str, Held] = OrderedDict()
+        """By the id of the version."""
+        self._reading = asyncio.Lock()
+        self._preparing: dict[Judge, asyncio.Task[None]] = {}
 
-    async def start(self) -> None:
-        """Read what is shipped; exemplars are embedded while calls may begin already."""
+    async def start(self, versions: PlaybookVersions | None = None) -> None:
+        """Read what is shipped; exemplars are embedded while calls may begin already. `versions`
+        are dealerships' own."""
+        self._versions = versions
         await asyncio.to_thread(self._load)
         if self._embedder is not None:
             self._embedder.start()
-            self._preparing = asyncio.create_task(self._prepare(), name="playbooks")
+            for each in self._shipped.values():
+                self.judge(each)
 
     async def stop(self) -> None:
         """End the embedder. May be called again."""
-        if self._preparing is not None:
-            self._preparing.cancel()
-            await asyncio.gather(self._preparing, return_exceptions=True)
+        preparing = list(self._preparing.values())
+        for task in preparing:
+            task.cancel()
+        await asyncio.gather(*preparing, return_exceptions=True)
         if self._embedder is not None:
             await self._embedder.stop()
 
-    def of(self, language: str) -> Playbook | None:
-        """What calls in `language` are held with."""
-        return self._shipped.get(language)
+    async def shipped_source(self, language: str) -> str | None:
+        """As it was written."""
+        if language not in self._shipped:
+            return None
+        return await asyncio.to_thread(playbook.source)
+
+    @property
+    def shipped(self) -> list[Playbook]:
+        """One for each language that has one."""
+        return list(self._shipped.values())
+
+    async def of(self, dealership_id: str, language: str) -> Held:
+        """What the dealership's calls in `language` are held with from now on: what it published
+        last, or what is shipped. Raises `StoreError`."""
+        shipped = Held(self._shipped.get(language))
+        if self._versions is None:
+            return shipped
+        head = await self._versions.published(dealership_id, language)
+        if head is None:
+            return shipped
+        if head.id in self._own:
+            self._own.move_to_end(head.id)
+            return self._own[head.id]
+        version = await self._versions.get(dealership_id, language, head.number)
+        return shipped if version is None else await self._held(version) or shipped
 
     def judge(self, used: Playbook) -> Judge:
-        return self._judges.of(used)
+        """Its exemplars are embedded, if they are not yet, while phrases decide."""
+        judge = self._judges.of(used)
+        self._prepare(judge)
+        return judge
 
-    async def find(self, digest: str) -> Playbook | None:
-        """One that a call of this node was, or could be, held with."""
+    async def prepared(self, used: Playbook, within_s: float) -> Judge:
+        """A judge for a trial, with its exemplars where they are embedded `within_s`."""
+        judge = self._trials.of(used)
+        preparing = self._prepare(judge)
+        if preparing is not None:
+            await asyncio.wait([preparing], timeout=within_s)
+        return judge
+
+    async def find(self, dealership_id: str, digest: str) -> Playbook | None:
+        """One that a call of the dealership was, or could be, held with: a shipped one, or its own.
+        Raises `StoreError`."""
         known = self._known.get(digest)
         if known is not None or not _is_digest(digest):
             return known
-        return await asyncio.to_thread(self._read, digest)
+        found = await asyncio.to_thread(self._read, digest)
+        if found is not None or self._versions is None:
+            return found
+        version = await self._versions.of_digest(dealership_id, digest)
+        held = None if version is None else await self._held(version)
+        return None if held is None else held.playbook
 
     def statistics(self) -> Statistics:
         return NO_SENTENCES if self._embedder is None else self._embedder.statistics()
@@ -73,6 +142,32 @@ class Playbooks:
     def is_judging(self) -> bool:
         """Whether sentences are compared with exemplars by now."""
         return any(self._judges.of(each).is_prepared for each in self._shipped.values())
+
+    async def _held(self, version: PlaybookVersion) -> Held | None:
+        """None for one that this version of Forecourt does not understand any more."""
+        async with self._reading:
+            held = self._own.pop(version.id, None)
+            if held is None:
+                try:
+                    held = await asyncio.to_thread(_made, version)
+                except ValueError as error:
+                    log.error("playbook_unusable", version=version.id, error=type(error).__name__)
+                    return None
+            self._own[version.id] = held
+            if len(self._own) > MAX_HELD:
+                self._own.popitem(last=False)
+            return held
+
+    def _prepare(self, judge: Judge) -> asyncio.Task[None] | None:
+        """The task that embeds its exemplars; None where there is nothing to do."""
+        if self._embedder is None or judge.is_prepared or judge.playbook.language != LANGUAGE:
+            return None
+        task = self._preparing.get(judge)
+        if task is None:
+            task = asyncio.create_task(judge.prepare(), name=f"judge-{judge.playbook.digest}")
+            self._preparing[judge] = task
+            task.add_done_callback(lambda _: self._preparing.pop(judge, None))
+        return task
 
     def _load(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -97,9 +192,11 @@ class Playbooks:
     def _path(self, digest: str) -> Path:
         return self._folder / f"{digest}.json"
 
-    async def _prepare(self) -> None:
-        for each in self._shipped.values():
-            await self._judges.of(each).prepare()
+
+def _made(version: PlaybookVersion) -> Held:
+    """Raises `ValueError`."""
+    words = terms_of(version.domain_words) if version.language == WORDS_LANGUAGE else ()
+    return Held(playbook.parse(version.source.encode()), words)
 
 
 def open_playbooks(settings: Settings) -> Playbooks:

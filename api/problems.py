@@ -164,9 +164,9 @@ async def body_of(request: Request, media_type: str, limit: int) -> bytes:
     return b"".join(parts)
 
 
-async def json_of(request: Request, model: type[M]) -> M:
+async def json_of(request: Request, model: type[M], limit: int = MAX_JSON_BYTES) -> M:
     """The JSON body as `model`. 415, 413, or 422 with one entry per field that is wrong."""
-    body = await body_of(request, "application/json", MAX_JSON_BYTES)
+    body = await body_of(request, "application/json", limit)
     try:
         return model.model_validate_json(body, strict=True)
     except ValidationError as error:

@@ -13,6 +13,7 @@ from api.call import Call
 from api.problems import Problem
 from api.rooms import Rooms
 from engine.asr.window import Recognizer, Refused
+from engine.session import PARTNER, TRAINEE
 from signaling.ice import IceSettings
 from signaling.peer import NoAddress
 from signaling.room import Busy, Room, token_digest
@@ -46,14 +47,18 @@ class Publishing:
         return sum(not room.is_over for room in self.rooms)
 
     def is_granted(self, session_id: str, token: str) -> bool:
-        """Whether `token` is the resume token of a session that this node holds."""
+        """Whether `token` is the resume token of a session that this node holds, or its
+        partner's."""
         call = self._calls.get(session_id)
-        return call is not None and _is_same_digest(token, call)
+        return call is not None and (_is_same_digest(token, call) or _is_partners(token, call))
 
     async def publish(self, session_id: str, offer: str, token: str | None) -> tuple[str, str]:
         """Answer a WHIP offer: (answer, resource id)."""
         call = self._publishable(session_id)
         async with call.publishing:
+            if token is not None and _is_partners(token, call) and call.room is None:
+                detail = "This call has not begun yet; come in again in a moment."
+                raise Problem(409, detail, headers={"Retry-After": str(BACK_AFTER_S)})
             if call.room is None:
                 call.room = await self._open(call)
             try:
@@ -65,7 +70,7 @@ class Publishing:
             except NoAddress as error:
                 later = {"Retry-After": str(RETRY_AFTER_S)}
                 raise Problem(503, str(error), headers=later) from error
-            return answer, call.new_resource()
+            return answer, call.new_resource(call.room.track_of(token))
 
     async def attach_socket(self, session_id: str, token: str, socket: Transport) -> Room:
         """Make a WebSocket that showed the resume token the publisher; the room it is now in."""
@@ -83,7 +88,7 @@ class Publishing:
                 raise self._busy(error) from error
             finally:
                 room.abandon_if_empty()
-            call.new_resource()
+            call.new_resource(TRAINEE)
             return room
 
     def _busy(self, error: Busy) -> Problem:
@@ -99,16 +104,27 @@ class Publishing:
         return call
 
     async def end(self, session_id: str, resource: str) -> None:
-        """WHIP DELETE: finals, `completed`, closed."""
-        await asyncio.shield(self.publication(session_id, resource).end("deleted"))
+        """WHIP DELETE: finals, `completed`, closed; the partner only leaves."""
+        room, track = self._publication(session_id, resource)
+        if track == TRAINEE:
+            await asyncio.shield(room.end("deleted"))
+        else:
+            room.part()
 
-    def publication(self, session_id: str, resource: str) -> Room:
-        """The room of a WHIP resource that is the session's present one."""
+    async def trickle(self, session_id: str, resource: str, fragment: str) -> None:
+        """Hand candidates to the peer connection of a WHIP resource. Raises what `Room.trickle`
+        raises."""
+        room, track = self._publication(session_id, resource)
+        await room.trickle(fragment, track)
+
+    def _publication(self, session_id: str, resource: str) -> tuple[Room, str]:
+        """The room of a WHIP resource that is the present one of its track."""
         call = self._calls.get(session_id)
-        room = call.room if call is not None and _is_same(call.resource, resource) else None
-        if room is None or room.session.state == "completed":
+        track = call.track_of(resource) if call is not None else None
+        room = call.room if call is not None else None
+        if track is None or room is None or room.session.state == "completed":
             raise Problem(404, "There is no such WHIP resource; the call may be over already.")
-        return room
+        return room, track
 
     async def ice_links(self, session_id: str, token: str | None) -> list[str]:
         """STUN and TURN servers for a client, as `Link` headers (RFC 9725, 4.6). Never log them.
@@ -116,8 +132,9 @@ class Publishing:
         None for a stranger to a call that is taken, who could not publish either.
         """
         call = self._publishable(session_id)
-        if call.room is not None and not call.room.may_resume(token):
-            return []
+        if call.room is not None:
+            if not (call.room.may_resume(token) or call.room.track_of(token) == PARTNER):
+                return []
         return self.ice.links(session_id)
 
     async def _open(self, call: Call) -> Room:
@@ -167,8 +184,10 @@ def _is_same_digest(token: str, call: Call) -> bool:
     return secrets.compare_digest(token_digest(token), call.digest)
 
 
-def _is_same(resource: str, given: str) -> bool:
-    return secrets.compare_digest(resource.encode(), given.encode())
+def _is_partners(token: str, call: Call) -> bool:
+    if call.partner is None:
+        return False
+    return secrets.compare_digest(token_digest(token), call.partner.digest)
 
 
 def draining() -> Problem:

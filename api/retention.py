@@ -81,6 +81,7 @@ class Retention:
         await store.links.forget_expired(dealership.id, now)
         await store.idempotency.forget_expired(dealership.id, now)
         await store.notifications.forget_before(dealership.id, now - NOTICES_KEPT)
+        await store.digests.forget_before(dealership.id, now - NOTICES_KEPT)
         return erased
 
     async def _dealerships(self) -> AsyncIterator[Dealership]:

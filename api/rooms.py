@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
-from api.call import Call, CallOwner
+from api.call import Call, CallOwner, Partner
 from api.leftovers import Unfinished
 from api.playbooks import Playbooks
 from api.settings import Settings
 from api.store.documents import moment
 from api.traffic import Traffic
 from api.views import ConsentView, CreateSession, VolumeFeedback
-from engine.asr.correction import Corrector
+from api.words import Words, terms_of
 from engine.asr.window import Recognizer
 from engine.frames import FRAME_SAMPLES, sample_of
 from engine.journal import FileJournal, Journal, MemoryJournal
@@ -38,7 +38,7 @@ class Rooms:
         ice: IceSettings,
         recognizer: Recognizer,
         playbooks: Playbooks,
-        corrector: Corrector | None,
+        words: Words,
         writer: Writer,
         on_open: Callable[[Call, Session], None],
         on_closed: Callable[[Call], None],
@@ -47,7 +47,7 @@ class Rooms:
         self._receive = ReceiveSettings(settings.hold_ms / 1000, stock=settings.receive == "stock")
         self._recognizer = recognizer
         self._playbooks = playbooks
-        self._corrector = corrector
+        self._words = words
         self._writer = writer
         self._on_open = on_open
         self._on_closed = on_closed
@@ -71,10 +71,9 @@ class Rooms:
         Raises `OSError` where the call is to be recorded and the disk takes nothing.
         """
         assert call.consent is not None
-        recorder: Recorder | None = None
         journal: Journal = MemoryJournal()
         if call.consent.recording:
-            journal, recorder = await asyncio.to_thread(self._lay_out, call)
+            journal = await asyncio.to_thread(self._lay_out, call)
         call.journal = journal
         beginning = Beginning()
         session = Session(
@@ -83,11 +82,11 @@ class Rooms:
             self._recognizer,
             journal,
             beginning.clock(),
-            corrector=self._corrector,
+            corrector=call.corrector,
             playbook=call.playbook,
             judge=self._judge(call),
         )
-        room = self._room(call, session, beginning, recorder)
+        room = self._room(call, session, beginning)
         self._on_open(call, session)
         return room
 
@@ -109,10 +108,13 @@ class Rooms:
             VolumeFeedback.model_validate(first["volumeFeedback"]),
             bytes.fromhex(first["resumeDigest"]),
             ConsentView.model_validate(first["consent"]),
+            partner=None if told.partner is None else Partner.of_json(told.partner),
             start_time=told.start_time,
             feedback_counts=told.feedback_counts.copy(),
             delivered_seq=unfinished.delivered_seq,
         )
+        call.words = terms_of(first.get("words", ()))
+        call.corrector = self._words.with_own(call.words)
         # Only now: opening it changes it, and one that makes no sense stays as it is.
         call.journal = FileJournal(folder.journal, call.disk)
         return call
@@ -135,12 +137,12 @@ class Rooms:
             next_seq=unfinished.last_seq + (1 if unfinished.is_whole else CRASH_SEQ_STEP),
             first_utterance=told.last_utterance + 1,
             start_sample=sample_of(told.duration_ms) // FRAME_SAMPLES * FRAME_SAMPLES,
-            corrector=self._corrector,
+            corrector=call.corrector,
             playbook=call.playbook,
             judge=self._judge(call),
         )
         session.metrics, session.feedback_count = told.metrics, told.feedback_count
-        call.room = room = self._room(call, session, beginning, self._recorder(call))
+        call.room = room = self._room(call, session, beginning)
         self._on_open(call, session)
         session.enter("interrupted", "node_restarted")
         return room
@@ -148,7 +150,7 @@ class Rooms:
     def _judge(self, call: Call) -> Judge | None:
         return None if call.playbook is None else self._playbooks.judge(call.playbook)
 
-    def _lay_out(self, call: Call) -> tuple[Journal, Recorder]:
+    def _lay_out(self, call: Call) -> Journal:
         """Raises `OSError` for a disk that takes nothing."""
         call.folder.make()
         path = call.folder.journal
@@ -156,19 +158,20 @@ class Rooms:
         path.unlink(missing_ok=True)
         journal = FileJournal(path, call.disk)
         try:
-            journal.append("session", **call.first_record(self._corrector))
+            journal.append("session", **call.first_record(call.corrector))
         except OSError:
             journal.close()
             raise
-        return journal, self._recorder(call)
+        return journal
 
-    def _recorder(self, call: Call) -> Recorder:
-        call.recorder = Recorder(self._writer, call.folder.recording, call.disk)
-        return call.recorder
+    def _recorder(self, call: Call, track: str) -> Recorder | None:
+        if not call.is_recorded:
+            return None
+        made = Recorder(self._writer, call.folder.recording(track), call.disk)
+        call.recorders[track] = made
+        return made
 
-    def _room(
-        self, call: Call, session: Session, beginning: Beginning, recorder: Recorder | None
-    ) -> Room:
+    def _room(self, call: Call, session: Session, beginning: Beginning) -> Room:
         def begun() -> None:
             call.start_time = moment(datetime.now(UTC))
             session.record("begin", at=call.start_time.isoformat())
@@ -182,11 +185,13 @@ class Rooms:
             session,
             beginning,
             call.digest,
-            recorder,
+            lambda track: self._recorder(call, track),
             self._ice,
             on_begun=begun,
             on_closed=closed,
             receive=self._receive,
         )
+        if call.partner is not None:
+            room.partner = call.partner.person, call.partner.digest
         self._open.add(room)
         return room

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import structlog
@@ -32,7 +32,15 @@ RECORDED_WITHIN_S = 5.0
 class Storing:
     """`calls` are those held in memory, by id: each goes once it is in the store."""
 
-    def __init__(self, keep: Keep, folders: Folders, calls: dict[str, Call]) -> None:
+    def __init__(
+        self,
+        keep: Keep,
+        folders: Folders,
+        calls: dict[str, Call],
+        on_put_away: Callable[[str, str], object] = lambda dealership_id, session_id: None,
+    ) -> None:
+        """`on_put_away` is told of each recorded call of which the store has all."""
+        self._on_put_away = on_put_away
         self._keep = keep
         self._folders = folders
         self._calls = calls
@@ -95,9 +103,9 @@ class Storing:
             if (task := self._finishing.get(call.id)) is not None:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
-            if call.recorder is not None and call.recorder.closed is not None:
-                closed = asyncio.wrap_future(call.recorder.closed)
-                await asyncio.wait({closed}, timeout=RECORDED_WITHIN_S)
+            closed = {asyncio.wrap_future(r.closed) for r in call.recorders.values() if r.closed}
+            if closed:
+                await asyncio.wait(closed, timeout=RECORDED_WITHIN_S)
             if call.journal is not None:
                 await asyncio.to_thread(call.journal.close)
 
@@ -149,8 +157,9 @@ class Storing:
     async def _put_away_recorded(self, call: Call, told: Told | None = None) -> None:
         journal = call.journal
         assert journal is not None
-        if call.recorder is not None and call.recorder.closed is not None:
-            await asyncio.wrap_future(call.recorder.closed)
+        for recorder in call.recorders.values():
+            if recorder.closed is not None:
+                await asyncio.wrap_future(recorder.closed)
         await stored(lambda: asyncio.to_thread(journal.close), call.id, "journal")
         self._unsynced.discard(journal)
         await self._deliveries[call.id].deliver()
@@ -167,6 +176,8 @@ class Storing:
             is_recorded=True,
             on_stored=lambda: self._calls.pop(call.id, None),
         )
+        if not call.is_erased:
+            self._on_put_away(call.owner.dealership_id, call.id)
 
     async def _end_delivery(self, session_id: str) -> None:
         delivery = self._deliveries.pop(session_id, None)

@@ -9,6 +9,7 @@ from typing import Any
 
 from engine.events import Metrics, SessionState
 from engine.journal import Record
+from engine.session import TRAINEE
 
 MAX_UTTERANCES = 5_000
 MAX_WORDS = 30_000
@@ -32,6 +33,8 @@ class Told:
         self.feedback_counts: Counter[str] = Counter()
         self.transcript: list[dict[str, Any]] = []
         self.feedback: list[dict[str, Any]] = []
+        self.partner: Record | None = None
+        """Who joined, as `api.call.Partner` has it."""
         self.summary: dict[str, Any] | None = None
         self.last_seq = 0
         self.last_utterance = 0
@@ -58,6 +61,9 @@ class Told:
             self.duration_ms = max(self.duration_ms, record["f"]["t_ms"])
         elif kind == "session":
             self.first = record
+            self.partner = record.get("partner")
+        elif kind == "partner":
+            self.partner = record
         elif kind == "begin":
             self.start_time = datetime.fromisoformat(record["at"])
 
@@ -70,7 +76,7 @@ class Told:
                 self.status, self.reason = data["state"], data["reason"]
             case "speech.start":
                 self.last_utterance = max(self.last_utterance, data["utterance"])
-            case "metrics":
+            case "metrics" if event["track"] == TRAINEE:
                 self.metrics = Metrics.model_validate(data)
             case "summary":
                 self.summary = data

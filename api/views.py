@@ -119,6 +119,10 @@ class SessionView(Wire):
     recording_consent: bool | None = None
     volume_feedback: VolumeFeedback
     playbook: PlaybookView | None = None
+    partner_id: str | None = None
+    """Who plays the customer, if another person does."""
+    tracks: list[str] = []
+    """Those with a recording."""
     has_recording: bool = False
     language: str = "en"
     metrics: Metrics | None = None
@@ -152,3 +156,30 @@ class MicrophoneCheckView(Wire):
     speech_ms: int
     verdict: Literal["ok", "too_quiet", "too_loud", "noisy", "no_speech"]
     advice: str
+
+
+class LanesView(Wire):
+    """One value for each step of time; none where there was nothing to measure."""
+
+    syllables_per_s: list[float | None]
+    level_dbfs: list[float | None]
+    pitch_hz: list[float | None]
+
+
+NO_LANES = LanesView(syllables_per_s=[], level_dbfs=[], pitch_hz=[])
+
+
+class TimelineTrack(Wire):
+    """`peaks`: base64 of a byte for each fraction of a second, 255 being full scale."""
+
+    track: str
+    peaks_per_s: int
+    peaks: str
+    lane_step_ms: int
+    lanes: LanesView
+    has_recording: bool
+
+
+class TimelineView(Wire):
+    duration_ms: int
+    tracks: list[TimelineTrack]

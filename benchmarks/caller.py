@@ -64,7 +64,7 @@ class Caller:
         """Connect as `connect`; `payloads` leave, each once, from the voice's `go` on."""
         pc = self._pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         voice = Packets(payloads)
-        self._sender = pc.addTrack(voice)
+        self._sender = pc.addTransceiver(voice, direction="sendonly").sender
         opened = asyncio.Event()
         self._events = pc.createDataChannel("events")
         self._events.on("message", self._take)

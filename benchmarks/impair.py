@@ -177,7 +177,7 @@ async def _call(
     opened = asyncio.Event()
     pc.createDataChannel("events").on("open", opened.set)
     voice = Packets(payloads)
-    sender = pc.addTrack(voice)
+    sender = pc.addTransceiver(voice, direction="sendonly").sender
     async with relay(Impairment(), call.seed) as line:
 
         def stamp(sequence: int, timestamp: int) -> None:

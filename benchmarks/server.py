@@ -154,7 +154,7 @@ class Full:
             session,
             beginning,
             b"",
-            Recorder(self._writer, self._folder / f"{call}.ogg"),
+            lambda track: Recorder(self._writer, self._folder / f"{call}-{track}.ogg"),
             IceSettings(),
             on_begun=lambda: None,
             on_closed=_ignore,

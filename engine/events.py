@@ -198,23 +198,43 @@ class Summary(Wire):
 
 
 class Note(Wire):
-    """`note`: a manager's or coach's note."""
+    """`note`: what somebody who listens says about the moment `at_ms`: words, or a stamp."""
 
-    text: Annotated[str, Field(min_length=1, max_length=2000)]
-    author: str
+    id: str
+    kind: Literal["note", "stamp"]
+    text: Annotated[str, Field(max_length=2000)] = ""
+    stamp: Annotated[str, Field(max_length=80)] | None = None
+    author: Annotated[str, Field(max_length=200)]
+    author_id: str
+    at_ms: int
 
 
 class Bookmark(Wire):
-    """`bookmark`: a moment flagged by a person."""
+    """`bookmark`: a moment flagged by a person; `author` is None for whoever sent the command."""
 
     at_ms: int
     label: Annotated[str, Field(max_length=200)] = ""
+    author: Annotated[str, Field(max_length=200)] | None = None
+
+
+Mode = Literal["monitor", "whisper", "barge"]
+"""How a listener takes part: heard by nobody, by the trainee alone, or by all (and recorded)."""
+
+
+class Present(Wire):
+    """Somebody beside the trainee. `mode` is a listener's; `track` is where their words come."""
+
+    person_id: str
+    name: Annotated[str, Field(max_length=200)]
+    role: Literal["partner", "listener"]
+    mode: Mode | None = None
+    track: str | None = None
 
 
 class Presence(Wire):
-    """`presence`: who is listening, in which mode."""
+    """`presence`: all who are in the call beside the trainee, each time that changes."""
 
-    listeners: list[tuple[str, Literal["monitor", "whisper", "barge"]]]
+    people: list[Present]
 
 
 class Objection(Wire):

@@ -65,6 +65,15 @@ class Guide:
             return None
         return [each.title for each in self._unsaid.values()], len(self._matcher.must_says)
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether objections are listened for on the salesperson's track, too."""
+        return self._matcher.asks_objections
+
+    @is_alone.setter
+    def is_alone(self, alone: bool) -> None:
+        self._matcher.asks_objections = alone
+
     def push(self, utterance: int, words: Sequence[Word], *, is_final: bool = True) -> None:
         """All words of `utterance` so far, in order; `is_final` when no more will come."""
         findings = self._matcher.push(utterance, words, is_final=is_final)

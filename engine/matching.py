@@ -68,7 +68,7 @@ class Matcher:
     """One track's. Under a millisecond for an utterance of 15 s."""
 
     def __init__(self, playbook: Playbook, session_type: SessionType, role: Role) -> None:
-        self._asks_objections = role != "salesperson"
+        self.asks_objections = role != "salesperson"
         self._once: dict[tuple[str, str], tuple[Stage | MustSay, Phrases]] = {}
         self._never: list[tuple[NeverSay, Phrases]] = []
         self._must_says: dict[str, MustSay] = {}
@@ -110,7 +110,7 @@ class Matcher:
                 spoken = Spoken([text for text, *_ in sentence])
                 found += self._first_times(spoken, sentence)
                 found += self._never_says(spoken, sentence, heard)
-            if self._asks_objections and (is_final or number < len(sentences) - 1):
+            if self.asks_objections and (is_final or number < len(sentences) - 1):
                 found += self._whole(sentence)
         return found
 

@@ -34,7 +34,10 @@ CARD_MARGIN = 0.12
 LEAD = 0.03
 PHRASE_BONUS = 0.1
 SUGGESTED = 2
-MAX_PLAYBOOKS = 8
+MAX_PLAYBOOKS = 32
+"""Judges kept, each with up to 0.8 MB of vectors."""
+LANGUAGE = "en"
+"""What the sentence model understands: in other languages phrases decide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,14 +169,16 @@ class Exemplars:
 class Judges:
     """The judges of the playbooks in use, by content; the least recently used is forgotten."""
 
-    def __init__(self, embedder: Embedder | None) -> None:
+    def __init__(self, embedder: Embedder | None, most: int = MAX_PLAYBOOKS) -> None:
         self._embedder = embedder
+        self._most = most
         self._known: OrderedDict[str, Judge] = OrderedDict()
 
     def of(self, playbook: Playbook) -> Judge:
         """The playbook's judge; `Judge.prepare` it."""
-        judge = self._known.pop(playbook.digest, None) or Judge(playbook, self._embedder)
+        embedder = self._embedder if playbook.language == LANGUAGE else None
+        judge = self._known.pop(playbook.digest, None) or Judge(playbook, embedder)
         self._known[playbook.digest] = judge
-        if len(self._known) > MAX_PLAYBOOKS:
+        if len(self._known) > self._most:
             self._known.popitem(last=False)
         return judge

@@ -147,6 +147,11 @@ def shipped(name: str = DEFAULT) -> Playbook:
     return read(SHIPPED / f"{name}.yaml")
 
 
+def source(name: str = DEFAULT) -> str:
+    """A playbook that comes with the engine, as it was written. Raises `OSError`."""
+    return (SHIPPED / f"{name}.yaml").read_text(encoding="utf-8")
+
+
 def read(path: Path) -> Playbook:
     """A playbook from a file. Raises `PlaybookError`, and `OSError` where it cannot be read."""
     with path.open("rb") as file:

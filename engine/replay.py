@@ -192,6 +192,8 @@ class Player:
         elif kind == "likeness":
             scores = Scores(record["likeness"], record["ordinary"], tuple(record["phrases"]))
             session.tracks[record["track"]].objection(scores, tuple(record["span"]))
+        elif kind == "track":
+            session.add_track(record["track"])
         elif kind == "skip":
             session.skip(record["track"], record["to"])
         elif kind == "command":

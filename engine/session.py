@@ -38,6 +38,13 @@ from engine.track import LIVE, Parts, Track
 
 log = structlog.get_logger(__name__)
 
+TRAINEE = "trainee"
+PARTNER = "partner"
+"""Plays the customer."""
+COACHES = ("coach_1", "coach_2")
+"""Managers and coaches who speak in a call, as many as there are seats."""
+TRACKS = (TRAINEE, PARTNER, *COACHES)
+
 CRASH_SEQ_STEP = 1000
 """After a crash `seq` jumps by this, so that a number that may have been sent is not used twice."""
 
@@ -103,6 +110,8 @@ class Session:
         self.playbook = playbook
         self._judge = judge
         self._conversation: Conversation | None = None
+        self._talkers: list[str] = []
+        """Tracks of those whose conversation it is: not those of coaches."""
         self._began: dict[str, Any] = {
             "state": state,
             "seq": next_seq,
@@ -139,38 +148,52 @@ class Session:
         return lambda: self._meter_subscribers.remove(subscriber)
 
     def add_track(self, name: str) -> Track:
-        """Open the track `name` (or return it, when it is open already: a resume)."""
+        """Open the track `name` (or return it, when it is open already: a resume).
+
+        The first one is the trainee's: only it is coached. Who joins is journalled as ``track``.
+        """
         track = self.tracks.get(name)
-        if track is None:
-            track = self.tracks[name] = Track(
-                self.id,
-                name,
-                self.config.baseline,
-                self.config.volume_feedback,
-                self._recognizer,
-                self._first_utterance,
-                language=self.config.language,
-                corrector=self._corrector,
-                lesson=self._lesson(),
-                talk=lambda: self._talk(name),
-                emit=lambda data: self._derive(data, name),
-                meters=lambda t_ms, meters: self._meters(name, t_ms, meters),
-                record=self.record,
-                parts=self._parts(name),
-            )
-            track.skip(self._start_sample)
-            if len(self.tracks) > 1:
-                # It begins anew with everybody who joins.
-                self._conversation = Conversation(len(self.tracks))
+        if track is not None:
+            return track
+        is_first = not self.tracks
+        if not is_first:
+            self.record("track", t=self.t_ms, track=name)
+        track = Track(
+            self.id,
+            name,
+            self.config.baseline if is_first else None,
+            is_first and self.config.volume_feedback,
+            self._recognizer,
+            self._first_utterance,
+            language=self.config.language,
+            corrector=self._corrector,
+            lesson=self._lesson(name),
+            coached=is_first,
+            talk=lambda: self._talk(name),
+            emit=lambda data: self._derive(data, name),
+            meters=lambda t_ms, meters: self._meters(name, t_ms, meters),
+            record=self.record,
+            parts=self._parts(name),
+        )
+        self.tracks[name] = track
+        track.skip(self._start_sample)
+        if not is_first and name not in COACHES:
+            for other in self._talkers:
+                self.tracks[other].is_alone = False
+            # It begins anew with whoever joins.
+            self._talkers = [track for track in self.tracks if track not in COACHES]
+            self._conversation = Conversation(len(self._talkers))
+        elif is_first:
+            self._talkers = [name]
         return track
 
     def _talk(self, name: str) -> Talk | None:
-        if self._conversation is None:
+        if self._conversation is None or name not in self._talkers:
             return None
-        return self._conversation.of(list(self.tracks).index(name))
+        return self._conversation.of(self._talkers.index(name))
 
-    def _lesson(self) -> Lesson | None:
-        if self.playbook is None:
+    def _lesson(self, name: str) -> Lesson | None:
+        if self.playbook is None or name in COACHES:
             return None
         # Whoever is alone plays both: the trainee says what a customer might.
         role: Role = "customer" if self.tracks else "both"
@@ -182,9 +205,9 @@ class Session:
         for frame in frames:
             track = self.tracks[frame.track]
             track.push(frame)
-            if self._conversation is not None:
+            if self._conversation is not None and frame.track in self._talkers:
                 spoke = track.is_voiced if frame.source.measured else None
-                number = list(self.tracks).index(frame.track)
+                number = self._talkers.index(frame.track)
                 self._conversation.push(number, ms_of(frame.start_sample), spoke)
 
     def anchored(self, track: str, anchor: Anchor) -> None:
@@ -216,7 +239,7 @@ class Session:
         self._seq += 1
         event = Event.of(self._seq, self.t_ms, track, data)
         self._write("event", {"e": event.model_dump(), **mark})
-        if isinstance(data, Metrics):
+        if isinstance(data, Metrics) and track == next(iter(self.tracks), track):
             self.metrics = data
         elif isinstance(data, Feedback):
             self.feedback_count += 1

@@ -62,6 +62,7 @@ class Track:
         language: str,
         corrector: Corrector | None = None,
         lesson: Lesson | None = None,
+        coached: bool = True,
         talk: Callable[[], Talk | None] = lambda: None,
         emit: Callable[[Wire], object],
         meters: Callable[[int, Meters], None],
@@ -82,6 +83,8 @@ class Track:
         self._analyzers = parts.analyzers(baseline, language=language)
         self._cut_point = parts.cut
         self._coach = parts.coach(language=language)
+        self._is_coached = coached
+        """Whether cues and a summary are made of what this person says."""
         self._catalogue = catalogue(language)
         self._stretches = Stretches()
         self._cues: list[Feedback] = []
@@ -161,7 +164,7 @@ class Track:
         metrics = self.summarise()
         if self._guide is not None:
             self._guide.close()
-        if is_over:
+        if is_over and self._is_coached:
             unsaid = self._guide.unsaid if self._guide is not None else None
             self._emit(summary(metrics, self._cues, self._stretches, self._catalogue, unsaid))
         self._is_closed = True
@@ -178,6 +181,16 @@ class Track:
         metrics = self._analyzers.metrics(self._talk())
         self._emit(metrics)
         return metrics
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether this person plays the customer, too."""
+        return self._guide is None or self._guide.is_alone
+
+    @is_alone.setter
+    def is_alone(self, alone: bool) -> None:
+        if self._guide is not None:
+            self._guide.is_alone = alone
 
     @property
     def is_voiced(self) -> bool:
@@ -267,6 +280,8 @@ class Track:
         degraded = self._lateness.step(t_ms, pressure, age_ms)
         if degraded is not None:
             self._emit(degraded)
+        if not self._is_coached:
+            return
         self._stretches.push(features)
         cue = self._coach.step(t_ms, Now(features, self.link, self._volume_feedback))
         if cue is not None:

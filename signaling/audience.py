@@ -1,4 +1,4 @@
-"""Who listens to a call beside its own trainee: untouched packets go to each of them."""
+"""Who listens to a call: untouched packets of all who speak go to each of them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,16 @@ MAX_GUESTS = 200
 class Guest(Protocol):
     """One listener. `packet` runs on the media loop and must not wait."""
 
-    def packet(self, start_rtp: int, payload: bytes) -> None:
-        """An Opus packet that starts at `start_rtp`: session time in 48 kHz ticks."""
+    @property
+    def track(self) -> str | None:
+        """That of the listener's own voice, which they do not hear; None for who is silent."""
+
+    def packet(self, source: str, start_rtp: int, payload: bytes) -> None:
+        """An Opus packet of the track `source` that starts at `start_rtp`: session time in 48 kHz
+        ticks."""
+
+    def forget(self, source: str) -> None:
+        """`source` is not heard any more."""
 
     async def close(self) -> None:
         """Safe to call at any time, more than once."""
@@ -55,14 +63,22 @@ class Audience:
         if guest in self._guests:
             self._guests.remove(guest)
 
-    def packet(self, start_rtp: int, payload: bytes) -> None:
+    def packet(self, source: str, start_rtp: int, payload: bytes) -> None:
+        """Hand a packet to everybody but whoever said it."""
         for guest in self._guests:
+            if guest.track == source:
+                continue
             try:
-                guest.packet(start_rtp, payload)
+                guest.packet(source, start_rtp, payload)
             except Exception:
                 # One listener's fault must not take the packet from the others, or from the call.
                 if self._faults.is_news():
                     log.exception("guest_fault", n=self.faults)
+
+    def forget(self, source: str) -> None:
+        """`source` is not heard any more."""
+        for guest in self._guests:
+            guest.forget(source)
 
     async def close(self) -> None:
         """The call is over: let everybody go. A guest that cannot go keeps nobody."""

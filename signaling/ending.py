@@ -8,6 +8,7 @@ from typing import Literal
 import structlog
 
 from engine.session import Session
+from signaling.company import Company
 from signaling.speaker import Speaker
 
 log = structlog.get_logger(__name__)
@@ -21,22 +22,28 @@ LastState = Literal["completed", "interrupted"]
 """What a call is left as: over, or for a later node to take up from its journal."""
 
 
-async def finish(session: Session, speaker: Speaker, state: LastState, reason: str) -> None:
-    """Leave `session` as `state`; the speaker's connection may be closed behind this."""
-    speaker.receiver.close()
+async def finish(
+    session: Session, trainee: Speaker, company: Company, state: LastState, reason: str
+) -> None:
+    """Leave `session` as `state`; everybody's connections may be closed behind this."""
+    for voice in (trainee, *company.voices):
+        voice.receiver.close()
     if session.state == "paused":
-        speaker.receiver.advance()
+        trainee.receiver.advance()
     session.flush()
     await _await_finals(session)
-    await _await_recording(session, speaker)
-    if not speaker.receiver.counts.received:
+    await _await_recordings(session, trainee, company)
+    if not trainee.receiver.counts.received:
         # Nobody came (back): an empty summary would take the place of the one before a crash.
         session.enter(state, reason)
     elif state == "completed":
         session.complete(reason)
     else:
         session.suspend(reason)
-    await speaker.outbox.farewell()
+    farewells = [trainee.outbox.farewell()]
+    if company.partner is not None:
+        farewells.append(company.partner.outbox.farewell())
+    await asyncio.gather(*farewells)
 
 
 async def _await_finals(session: Session) -> None:
@@ -48,10 +55,12 @@ async def _await_finals(session: Session) -> None:
         log.warning("finals_missing", session=session.id, due=session.finals_due)
 
 
-async def _await_recording(session: Session, speaker: Speaker) -> None:
-    """So that whoever is told of the end finds the recording whole."""
-    closed = speaker.close_recording()
-    if closed is not None:
-        _, late = await asyncio.wait({asyncio.wrap_future(closed)}, timeout=RECORDED_WITHIN_S)
+async def _await_recordings(session: Session, trainee: Speaker, company: Company) -> None:
+    """So that whoever is told of the end finds the recordings whole."""
+    own = trainee.close_recording()
+    closing = [*([own] if own is not None else []), *company.close_recordings()]
+    if closing:
+        futures = {asyncio.wrap_future(each) for each in closing}
+        _, late = await asyncio.wait(futures, timeout=RECORDED_WITHIN_S)
         if late:
-            log.warning("recording_late", session=session.id)
+            log.warning("recording_late", session=session.id, tracks=len(late))

@@ -1,4 +1,8 @@
-"""One publishing peer connection: an offer in, an answer out, packets and messages to callbacks."""
+"""One person's peer connection: an offer in, an answer out, packets and messages to callbacks.
+
+What the person says comes on the offer's first audio section; what they hear of the others goes out
+on every section that they would receive on.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +15,28 @@ from aiortc import RTCDataChannel, RTCPeerConnection, RTCRtpTransceiver, RTCSess
 from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateError, OperationError
 
 from signaling import stack
+from signaling.hearing import Hearing
 from signaling.ice import IceSettings
-from signaling.sdp import CANDIDATE, CANNOT_READ, BadOffer, checked_offer, finished_answer
+from signaling.sdp import (
+    CANDIDATE,
+    CANNOT_READ,
+    LISTENING,
+    PUBLISHING,
+    BadOffer,
+    audio_directions,
+    checked_offer,
+    finished_answer,
+)
 from signaling.stock import StockReader
 from signaling.trickle import Trickle
 
 log = structlog.get_logger(__name__)
 
+ANSWERS: dict[str | None, str] = {
+    "sendonly": "recvonly",
+    "recvonly": "sendonly",
+    "sendrecv": "sendrecv",
+}
 ANSWER_WITHIN_S = 10.0
 CLOSED_WITHIN_S = 5.0
 REFUSALS = (InternalError, InvalidAccessError, InvalidStateError, OperationError)
@@ -35,17 +54,33 @@ class PeerEvents:
     on_message: Callable[[str | bytes], None]
     on_channel: Callable[[RTCDataChannel], None]
     on_closed: Callable[[str], None]
+    on_rtcp: Callable[[], None] = lambda: None
+    """What the person hears has been reported on: they are there."""
 
 
 class Peer:
     """Accepts one offer, then its candidates. `close()` is safe at any time, more than once.
 
-    `user` names the session in TURN credentials; `stock` leaves receiving to aiortc.
+    `user` names the session in TURN credentials; `stock` leaves receiving to aiortc. `directions`
+    are those that the offer's first audio section may have. `hearing` is what the person hears; of
+    the trainee nobody hears themselves.
     """
 
     def __init__(
-        self, ice: IceSettings, events: PeerEvents, user: str = "node", *, stock: bool = False
+        self,
+        ice: IceSettings,
+        events: PeerEvents,
+        user: str = "node",
+        *,
+        stock: bool = False,
+        directions: tuple[str, ...] = PUBLISHING,
+        of_trainee: bool = True,
     ) -> None:
+        self.hearing = Hearing()
+        self.can_speak = False
+        """Whether the person may send sound."""
+        self._directions = directions
+        self._of_trainee = of_trainee
         self._ice = ice
         self._pc = RTCPeerConnection(ice.configuration(user))
         self._trickle: Trickle | None = None
@@ -58,7 +93,7 @@ class Peer:
 
     async def answer(self, offer: str) -> str:
         """The answer to `offer` (SDP both). Raises `BadOffer` and `NoAddress`."""
-        offer = self._checked(offer)
+        offer = checked_offer(offer, self._directions, reach=self._ice.reach)
         self._trickle = Trickle(offer, self._ice.reach)
         try:
             return await asyncio.wait_for(self._negotiate(offer), ANSWER_WITHIN_S)
@@ -75,9 +110,6 @@ class Peer:
             await self.close()
             raise
 
-    def _checked(self, offer: str) -> str:
-        return checked_offer(offer, reach=self._ice.reach)
-
     async def add_candidates(self, fragment: str) -> None:
         """Take what a client trickles (RFC 8840) after its offer has been answered.
 
@@ -92,16 +124,22 @@ class Peer:
         await pc.setRemoteDescription(RTCSessionDescription(sdp=offer, type="offer"))
         stack.limit_learned(pc)
         stack.bound_channels(pc)
-        # An offer has passed `checked_offer`: there is one.
-        (transceiver,) = pc.getTransceivers()
-        stack.keep_only_opus(transceiver)
-        self._prepare(transceiver)
+        senders = []
+        for transceiver, offered in zip(pc.getTransceivers(), audio_directions(offer), strict=True):
+            stack.keep_only_opus(transceiver)
+            if offered in LISTENING:
+                stack.drop_header_extensions(transceiver)
+                senders.append(stack.RtpSender(transceiver.sender, self._events.on_rtcp))
+            if offered in PUBLISHING:
+                # The first, as `checked_offer` has seen to.
+                self._tap(transceiver)
+            transceiver.direction = ANSWERS[offered]
+        self.hearing = Hearing(senders, of_trainee=self._of_trainee)
         await pc.setLocalDescription(await pc.createAnswer())
         return self._finished()
 
-    def _prepare(self, transceiver: RTCRtpTransceiver) -> None:
-        """Make ready what sound goes through, before the answer."""
-        transceiver.direction = "recvonly"
+    def _tap(self, transceiver: RTCRtpTransceiver) -> None:
+        self.can_speak = True
         if self._is_stock:
             self._stock = StockReader(transceiver.receiver.track, self._events.on_packet)
         else:

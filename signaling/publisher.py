@@ -168,7 +168,7 @@ class Publisher:
         pc = self._pc = RTCPeerConnection(await self._configuration(resume))
         lead = np.zeros(int(self.lead_s * RATE) // FRAME * FRAME, np.int16)
         self._voice = _Voice(np.concatenate([lead, self.audio]))
-        sender = pc.addTrack(self._voice)
+        sender = pc.addTransceiver(self._voice, direction="sendonly").sender
         self._opened = asyncio.Event()
         self._sent_s = []
         self._events = pc.createDataChannel("events")

@@ -1,6 +1,6 @@
 """A call's room: who may come in, who is lost and comes back, and what the client asks for.
 
-One trainee speaks for now.
+The call is the trainee's; who else is in it, `company` knows.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ import structlog
 from engine.clock import Anchor
 from engine.events import Command, Link
 from engine.frames import Frame
-from engine.session import Session
+from engine.session import PARTNER, TRAINEE, Session
 from signaling.audience import Audience
 from signaling.channel import DataChannel
+from signaling.company import Company, Person
 from signaling.ending import LastState, finish
 from signaling.faults import Faults
 from signaling.ice import IceSettings
@@ -30,7 +31,6 @@ from signaling.speaker import Speaker, Transport
 
 log = structlog.get_logger(__name__)
 
-TRAINEE = "trainee"
 TICK_S = 0.1
 LOST_AFTER_S = 3.0
 CLOSED_AFTER_S = 10.0
@@ -59,7 +59,8 @@ class Room:
 
     `beginning` is shared with the session's clock; `on_begun` is called with the first packet,
     `on_closed` when the room is done: the call is over, or (the session is then still `created`)
-    its publisher never came through. `recorder` is None where recording was refused.
+    its publisher never came through. `recorder_of(track)` is None where recording was refused.
+    `partner` is who may come in beside the trainee, and the digest of what they show.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class Room:
         session: Session,
         beginning: Beginning,
         resume_digest: bytes,
-        recorder: Recorder | None,
+        recorder_of: Callable[[str], Recorder | None],
         ice: IceSettings,
         on_begun: Callable[[], None],
         on_closed: Callable[[Room], None],
@@ -82,7 +83,11 @@ class Room:
         self._on_begun = on_begun
         self._on_closed = on_closed
         self.audience = Audience()
-        self._trainee = Speaker(TRAINEE, session, self, recorder, self._receive)
+        self._trainee = Speaker(TRAINEE, session, self, recorder_of(TRAINEE), self._receive)
+        self.company = Company(
+            session, self._trainee, self.audience, ice, self._receive, recorder_of
+        )
+        self.partner: tuple[Person, bytes] | None = None
         self._interrupted_s = self._loop.time()
         self._paused_before = False
         self._faults = Faults()
@@ -93,10 +98,11 @@ class Room:
 
     def frames(self, frames: list[Frame]) -> None:
         self.session.push(frames)
+        self.company.heard(TRAINEE, frames)
 
     def packet(self, start_rtp: int, payload: bytes) -> None:
         self._trainee.record(start_rtp, payload)
-        self.audience.packet(start_rtp, payload)
+        self.company.forward(TRAINEE, start_rtp, payload)
 
     def anchored(self, anchor: Anchor) -> None:
         self.session.anchored(TRAINEE, anchor)
@@ -113,6 +119,12 @@ class Room:
     @property
     def has_recording(self) -> bool:
         return self._trainee.has_recording
+
+    @property
+    def recorded(self) -> list[str]:
+        """The tracks of which there is a recording."""
+        voices = [self._trainee, *self.company.voices]
+        return [voice.name for voice in voices if voice.has_recording]
 
     @property
     def link(self) -> Link | None:
@@ -140,6 +152,11 @@ class Room:
             return False
         return hmac.compare_digest(token_digest(token), self._resume_digest)
 
+    def _is_partners(self, token: str | None) -> bool:
+        if token is None or self.partner is None:
+            return False
+        return hmac.compare_digest(token_digest(token), self.partner[1])
+
     def admit(self, token: str | None) -> None:
         """Let a publisher in who shows the resume token, or anyone while nobody has been here.
 
@@ -149,18 +166,40 @@ class Room:
         if self.is_over or (taken and not self.may_resume(token)):
             raise Busy("This call is taken. Only its own browser can take it up again.")
 
-    async def publish(self, offer: str, token: str | None) -> str:
-        """Answer a publisher's offer. With the resume token it replaces the peer there is.
+    def track_of(self, token: str | None) -> str:
+        """Whose offer it is that comes with `token`."""
+        return PARTNER if self._is_partners(token) else TRAINEE
 
-        Raises `Busy` for a stranger on a session that is taken, `BadOffer` for a bad offer and
+    async def publish(self, offer: str, token: str | None) -> str:
+        """Answer the offer of the trainee, or of the partner by their token.
+
+        With the resume token it replaces the peer there is. Raises `Busy` for a stranger on a
+        session that is taken, and for a partner before it begins, `BadOffer` for a bad offer and
         `NoAddress` where the node has none.
         """
+        if self._is_partners(token):
+            return await self._join(offer)
         self.admit(token)
         try:
             return await self._accept(offer)
         except BaseException:
             self.abandon_if_empty()
             raise
+
+    async def _join(self, offer: str) -> str:
+        assert self.partner is not None
+        if self.is_over or self.session.state == "created":
+            raise Busy("This call is over, or has not begun yet.")
+        answer = await self.company.join(self.partner[0], offer)
+        if self._ending is not None:
+            await self.company.go()
+            raise Busy("This call has just ended.")
+        return answer
+
+    def part(self) -> None:
+        """The partner leaves, or may not be here any more; the call goes on."""
+        if self.company.partner is not None:
+            self.company.partner.part()
 
     async def _accept(self, offer: str) -> str:
         connection = Peer(
@@ -181,12 +220,13 @@ class Room:
         self.attach(connection)
         return answer
 
-    async def trickle(self, fragment: str) -> None:
-        """Hand candidates (RFC 8840) to the publisher's peer connection.
+    async def trickle(self, fragment: str, track: str = TRAINEE) -> None:
+        """Hand candidates (RFC 8840) to the peer connection that publishes `track`.
 
         Raises `LookupError` where there is none, `BadFragment` and `RestartRefused` as it does.
         """
-        peer = self._trainee.transport
+        speaker = self._trainee if track == TRAINEE else self.company.partner
+        peer = None if speaker is None else speaker.transport
         if self.is_over or not isinstance(peer, Peer):
             raise LookupError("no peer connection publishes here")
         await peer.add_candidates(fragment)
@@ -195,8 +235,7 @@ class Room:
         """From now on `transport` is the publisher; the one before it is closed."""
         self._trainee.attach(transport)
         if self.session.state == "paused":
-            self._trainee.receiver.resume()
-            self.session.enter("active", "resumed")
+            self._resume("resumed")
         self._paused_before = False
 
     def abandon_if_empty(self) -> None:
@@ -220,7 +259,7 @@ class Room:
 
     async def _end(self, state: LastState, reason: str) -> None:
         try:
-            await finish(self.session, self._trainee, state, reason)
+            await finish(self.session, self._trainee, self.company, state, reason)
         except Exception:
             log.exception("end_failed", session=self.session.id)
         finally:
@@ -231,8 +270,10 @@ class Room:
         """Let go of everything that keeps this room alive."""
         self._ticker.cancel()
         self._trainee.hush()
+        self.company.hush()
         await self.audience.close()
         await self._trainee.leave()
+        await self.company.go()
 
     def _abandon_unless_begun(self) -> None:
         """Where nobody ever came through, close: the session can be published to again."""
@@ -301,8 +342,7 @@ class Room:
             self._trainee.receiver.pause()
             self.session.enter("paused")
         elif command.type == "resume" and self.session.state == "paused":
-            self._trainee.receiver.resume()
-            self.session.enter("active")
+            self._resume()
         elif command.type == "device":
             self._trainee.receiver.reanchor()
         elif command.type == "end":
@@ -331,8 +371,14 @@ class Room:
         if self.session.state == "interrupted":
             self._return()
 
+    def _resume(self, reason: str | None = None) -> None:
+        self._trainee.receiver.resume()
+        self.company.resume()
+        self.session.enter("active", reason)
+
     def _return(self) -> None:
         """The client is heard again on the connection it had: as it was before, paused or not."""
+        self.company.resume()
         self.session.enter("active", "resumed")
         if self._paused_before:
             self._trainee.receiver.pause()
@@ -364,6 +410,7 @@ class Room:
         elif silent_s > CLOSED_AFTER_S:
             self._trainee.drop()
         self._trainee.tick(now_s)
+        self.company.tick(now_s)
 
     def _interrupt(self, reason: str) -> None:
         if self.session.state in ("active", "paused"):

@@ -178,6 +178,13 @@ class Receiver:
         """Lay an anchor at the next packet: the client announced another device."""
         self._clock.expect("device")
 
+    def rejoin(self) -> None:
+        """Packets were kept away from here for a while: none of them was lost, and the next one
+        lays an anchor. Nothing fills the time between but what `skipped` tells."""
+        self._release_all()
+        self._next_seq = None
+        self._clock.expect("resume")
+
     def advance(self) -> None:
         """Bring the time line up to now while no packet can: `paused` or `absent` frames."""
         to_sample = int(self._now_s() * SAMPLE_RATE)

@@ -29,6 +29,8 @@ CANNOT_READ = (
 """What aiortc raises on its way through a description that it does not understand."""
 
 
+MAX_AUDIO = 4
+"""Audio sections of an offer: one to speak on, which may hear as well, and more to hear."""
 PUBLISHING = ("sendonly", "sendrecv")
 LISTENING = ("recvonly", "sendrecv")
 
@@ -40,8 +42,10 @@ class BadOffer(ValueError):
 def checked_offer(
     sdp: str, directions: tuple[str, ...] = PUBLISHING, *, reach: Reach = "private"
 ) -> str:
-    """The offer to hand to aiortc: one Opus audio section and at most one of data channels.
+    """The offer to hand to aiortc: Opus audio sections and at most one of data channels.
 
+    The first audio section must have one of `directions`; those behind it only receive, and go over
+    the transport of the first.
     Candidates that cannot be used or are outside `reach` are dropped; names are among them,
     `.local` (mDNS) above all, as resolving them stalls the answer by a second. So is
     `a=end-of-candidates`: where no candidate pairs with one of ours, aioice would then fail at once
@@ -56,23 +60,27 @@ def checked_offer(
         raise not_sdp from error
     audio = [media for media in description.media if media.kind == "audio"]
     channels = [media for media in description.media if media.kind == "application"]
-    if len(audio) != 1:
+    if not 1 <= len(audio) <= MAX_AUDIO:
         raise BadOffer(
-            f"The offer has {len(audio)} audio sections; exactly one with Opus is expected."
+            f"The offer has {len(audio)} audio sections; one with Opus is expected, and at most "
+            f"{MAX_AUDIO - 1} more to receive on."
         )
-    if len(channels) > 1 or len(description.media) > 1 + len(channels):
-        raise BadOffer("Offer one audio section and at most one of data channels, nothing else.")
+    if len(channels) > 1 or len(description.media) > len(audio) + len(channels):
+        raise BadOffer("Offer audio sections and at most one of data channels, nothing else.")
     if audio[0].direction not in directions:
         does_not = "send" if directions == PUBLISHING else "receive"
         expected = " or ".join(directions)
         raise BadOffer(f"The audio section does not {does_not}: it must be {expected}.")
-    if not any(codec.mimeType.lower() == "audio/opus" for codec in audio[0].rtp.codecs):
-        raise BadOffer("The audio section does not offer Opus (opus/48000/2).")
+    if any(media.direction != "recvonly" for media in audio[1:]):
+        raise BadOffer("Audio sections behind the first can only receive: make them recvonly.")
+    for media in audio:
+        if not any(codec.mimeType.lower() == "audio/opus" for codec in media.rtp.codecs):
+            raise BadOffer("An audio section does not offer Opus (opus/48000/2).")
     for media in description.media:
         _check_transport(media)
     if channels and channels[0].profile != "DTLS/SCTP" and channels[0].sctp_port is None:
         raise BadOffer("The section of data channels has no a=sctp-port.")
-    _check_bundle(description)
+    _check_bundle(description, len(audio))
     return _with_addresses_only(sdp, reach)
 
 
@@ -86,13 +94,22 @@ def _check_transport(media: MediaDescription) -> None:
         raise BadOffer("The offer has no DTLS fingerprint of a known kind; sha-256 is expected.")
 
 
-def _check_bundle(description: SessionDescription) -> None:
+def audio_directions(sdp: str) -> list[str | None]:
+    """Of each audio section of a checked offer."""
+    description = SessionDescription.parse(sdp)
+    return [media.direction for media in description.media if media.kind == "audio"]
+
+
+def _check_bundle(description: SessionDescription, audio: int) -> None:
     mids = [media.rtp.muxId for media in description.media]
     if not all(mids) or len(set(mids)) != len(mids):
         raise BadOffer("Every section needs an a=mid of its own.")
     for group in description.group:
         if group.semantic == "BUNDLE" and not set(group.items) <= set(mids):
             raise BadOffer("a=group:BUNDLE names a section that the offer does not have.")
+    bundled = [group.items for group in description.group if group.semantic == "BUNDLE"]
+    if audio > 1 and (len(bundled) != 1 or set(bundled[0]) != set(mids)):
+        raise BadOffer("Several sections must share one transport: put all in a=group:BUNDLE.")
 
 
 def _with_addresses_only(sdp: str, reach: Reach) -> str:
@@ -136,11 +153,14 @@ def finished_answer(sdp: str) -> str:
 
     Without the `fmtp` line Chromium sends no FEC at all; with DTX there would be holes in time.
     """
-    match = _OPUS.search(sdp)
-    if match is None:
-        raise BadOffer("No Opus could be agreed on.")
-    payload_type = match.group(1)
     line_end = "\r\n" if "\r\n" in sdp else "\n"
-    added = f"a=fmtp:{payload_type} {OPUS_PARAMETERS}{line_end}a=ptime:20{line_end}"
-    at = sdp.index("\n", match.start()) + 1
-    return sdp[:at] + added + sdp[at:]
+
+    def completed(match: re.Match[str]) -> str:
+        line = match.group(0).rstrip("\r")
+        added = f"a=fmtp:{match.group(1)} {OPUS_PARAMETERS}{line_end}a=ptime:20"
+        return f"{line}{line_end}{added}" + ("\r" if line_end == "\r\n" else "")
+
+    finished, count = _OPUS.subn(completed, sdp)
+    if not count:
+        raise BadOffer("No Opus could be agreed on.")
+    return finished

@@ -1,35 +1,25 @@
-"""WHEP (draft-ietf-wish-whep): a listener of a call, to whom its packets go as they came.
-
-Nothing is decoded or encoded: a packet gets an RTP header of the listener's own stream, is
-encrypted with the listener's keys and leaves in the callback in which the trainee's packet was
-played.
-"""
+"""WHEP (draft-ietf-wish-whep): a listener of a call, who may be let speak in it."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 import secrets
-import struct
 from collections.abc import Callable
 
 import structlog
-from aiortc import RTCRtpTransceiver
 
-from engine.clock import RTP_RATE
-from engine.events import Meters
+from engine.events import Meters, Mode
 from engine.session import Session
-from signaling import opus, stack
 from signaling.audience import Audience
 from signaling.channel import BadMessage, DataChannel, Outbox, parse_command
+from signaling.company import Company, Person
 from signaling.ice import IceSettings
 from signaling.peer import Peer, PeerEvents
-from signaling.sdp import LISTENING, checked_offer
+from signaling.sdp import LISTENING
 
 log = structlog.get_logger(__name__)
 
-MAX_LOST_RTP = RTP_RATE // 2
-"""A longer hole in session time is a pause, not a loss; it takes no sequence numbers."""
 CONNECT_WITHIN_S = 30.0
 SILENT_AFTER_S = 10.0
 """A listener with an events channel that has not been heard for this long is let go."""
@@ -39,64 +29,9 @@ METERS_SPREAD_S = 0.1
 """Each listener has a place of its own within these, so that an event for 150 of them does not keep
 the media loop from its packets while all are written."""
 
-_HEADER = struct.Struct("!BBHLL")
 
-
-class Numbering:
-    """Numbers packets on session time as one RTP stream (RFC 3550, 5.1; RFC 7587, 4.1).
-
-    What the trainee's network lost stays visible: for each packet that is missing a sequence
-    number is left out, so that the listener's own decoder recovers or conceals it and reports it.
-    What was never sent (a pause, silence under DTX) takes no number; the packet behind it has the
-    marker bit (RFC 3551, 4.1).
-    """
-
-    def __init__(self) -> None:
-        # In the lower half: SRTP's index must not wrap before the listener is in step with it.
-        self._sequence = secrets.randbelow(0x8000)
-        self._offset_rtp = secrets.randbits(32)
-        self._end_rtp: int | None = None
-        self._duration_rtp = 0
-        self._was_dtx = False
-
-    def push(self, start_rtp: int, payload: bytes) -> tuple[int, int, bool]:
-        """(16-bit sequence number, 32-bit timestamp, marker) of the packet at `start_rtp`.
-
-        Raises `OpusError` for a payload that is not Opus.
-        """
-        duration_rtp = opus.duration_rtp(payload)
-        marker = True
-        if self._end_rtp is not None:
-            hole_rtp = start_rtp - self._end_rtp
-            is_pause = hole_rtp > MAX_LOST_RTP
-            marker = hole_rtp > 0 and (is_pause or self._was_dtx)
-            lost = 0
-            if hole_rtp > 0 and not marker:
-                lost = (hole_rtp + self._duration_rtp // 2) // self._duration_rtp
-            self._sequence = (self._sequence + 1 + lost) & 0xFFFF
-        self._end_rtp = start_rtp + duration_rtp
-        self._duration_rtp = duration_rtp
-        self._was_dtx = opus.announces_silence(payload)
-        return self._sequence, (start_rtp + self._offset_rtp) & 0xFFFFFFFF, marker
-
-
-class _Connection(Peer):
-    """A peer that receives: the answer sends Opus alone."""
-
-    def __init__(
-        self, ice: IceSettings, events: PeerEvents, user: str, on_rtcp: Callable[[], None]
-    ) -> None:
-        super().__init__(ice, events, user)
-        self._on_rtcp = on_rtcp
-        self.rtp: stack.RtpSender | None = None
-
-    def _checked(self, offer: str) -> str:
-        return checked_offer(offer, LISTENING, reach=self._ice.reach)
-
-    def _prepare(self, transceiver: RTCRtpTransceiver) -> None:
-        transceiver.direction = "sendonly"
-        stack.drop_header_extensions(transceiver)
-        self.rtp = stack.RtpSender(transceiver.sender, self._on_rtcp)
+class NoMicrophone(RuntimeError):
+    """The listener's connection was made without one: 409."""
 
 
 class Listener:
@@ -104,6 +39,7 @@ class Listener:
 
     `on_closed` is called once when the listener has gone or was let go, whatever the reason. `sent`
     and `dropped` count packets since the connection stood; `ignored` its messages of no use here.
+    Of a `person` who listens the `company` is told, and in it they may be let speak.
     """
 
     def __init__(
@@ -112,14 +48,19 @@ class Listener:
         audience: Audience,
         ice: IceSettings,
         on_closed: Callable[[Listener], None],
+        company: Company | None = None,
+        person: Person | None = None,
     ) -> None:
         self.id = secrets.token_hex(8)
         self.session = session
-        self.sent = self.dropped = self.ignored = 0
+        self.person = person
+        self.mode: Mode = "monitor"
+        self.track: str | None = None
+        self.ignored = 0
+        self._company = company
         self._audience = audience
         self._on_closed = on_closed
         self._loop = asyncio.get_running_loop()
-        self._numbering = Numbering()
         self._place = random.random()
         self._outbox = Outbox(self._loop, self._place * EVENTS_SPREAD_S, half_meters=True)
         self._undo: dict[str, Callable[[], None]] = {}
@@ -131,14 +72,22 @@ class Listener:
             on_message=self._on_message,
             on_channel=self._on_channel,
             on_closed=self._on_connection_closed,
+            on_rtcp=self._heard,
         )
-        self._connection = _Connection(ice, events, session.id, self._heard)
+        self._connection = Peer(ice, events, session.id, directions=LISTENING, of_trainee=False)
 
     @property
     def is_connected(self) -> bool:
         """Whether packets go out: the connection stands, or stood."""
-        rtp = self._connection.rtp
-        return rtp is not None and rtp.payload_type is not None
+        return self._connection.hearing.is_connected
+
+    @property
+    def sent(self) -> int:
+        return self._connection.hearing.sent
+
+    @property
+    def dropped(self) -> int:
+        return self._connection.hearing.dropped
 
     @property
     def dropped_events(self) -> int:
@@ -157,23 +106,34 @@ class Listener:
             await self.leave()
             raise
         self._wait()
+        if self._company is not None and self.person is not None and self._closing is None:
+            self._company.enter(self.id, self.person)
         return answer
 
     async def trickle(self, fragment: str) -> None:
         """Take more candidates (RFC 8840). Raises what `Peer.add_candidates` raises."""
         await self._connection.add_candidates(fragment)
 
-    def packet(self, start_rtp: int, payload: bytes) -> None:
-        rtp = self._connection.rtp
-        if rtp is None or rtp.payload_type is None:
-            return
-        sequence, timestamp, marker = self._numbering.push(start_rtp, payload)
-        kind = rtp.payload_type | (marker << 7)
-        header = _HEADER.pack(0x80, kind, sequence, timestamp, rtp.ssrc)
-        if rtp.send(header + payload):
-            self.sent += 1
-        else:
-            self.dropped += 1
+    def switch(self, mode: Mode) -> str | None:
+        """Be heard as `mode` says from now on; the track of their voice, if they have one.
+
+        Raises `NoMicrophone`, `SeatsTaken`, and `LookupError` for who has left.
+        """
+        if self._company is None or self._closing is not None:
+            raise LookupError("nobody who could speak listens here")
+        if mode != "monitor" and not self._connection.can_speak:
+            raise NoMicrophone(
+                "You listen without a microphone. Join again with one to speak in this call."
+            )
+        self.track = self._company.switch(self.id, mode)
+        self.mode = mode
+        return self.track
+
+    def packet(self, source: str, start_rtp: int, payload: bytes) -> None:
+        self._connection.hearing.packet(source, start_rtp, payload)
+
+    def forget(self, source: str) -> None:
+        self._connection.hearing.forget(source)
 
     async def close(self) -> None:
         """The call is over: the last events leave, then the connection closes."""
@@ -189,6 +149,8 @@ class Listener:
 
     async def _leave(self) -> None:
         self._audience.leave(self)
+        if self._company is not None and self.person is not None:
+            self._company.leave(self.id)
         if self._timer is not None:
             self._timer.cancel()
         for undo in self._undo.values():
@@ -239,7 +201,10 @@ class Listener:
             self.ignored += 1
 
     def _on_packet(self, ssrc: int, sequence: int, timestamp: int, payload: bytes) -> None:
-        """Never called: what a listener sends is not received."""
+        """What a monitor sends goes nowhere."""
+        self._heard()
+        if self.mode != "monitor" and self._company is not None and self.track is not None:
+            self._company.take_packet(self.track, ssrc, sequence, timestamp, payload)
 
     def _on_connection_closed(self, state: str) -> None:
         self._go(f"connection_{state}")

@@ -51,6 +51,11 @@ class People:
 
     # in
 
+    async def name_of(self, dealership_id: str, user_id: str) -> str:
+        """What others read where a person is named; empty for nobody. Raises `StoreError`."""
+        user = await self._store.users.get(dealership_id, user_id)
+        return "" if user is None else self._profiles.name(user)
+
     async def invite(
         self,
         by: Identity,
@@ -158,6 +163,7 @@ class People:
         await erase_calls(dealership_id, user.id)
         await store.links.remove_of_user(dealership_id, user.id)
         await store.notifications.remove_of_user(dealership_id, user.id)
+        await store.digests.remove_of_user(dealership_id, user.id)
         await store.idempotency.remove_of_user(dealership_id, user.id)
         await store.tokens.remove_of_user(dealership_id, user.id)
         for team in await store.teams.managed_by(dealership_id, user.id):

@@ -58,8 +58,7 @@ class Post:
             user.dealership_id, self._now(), user_id=user.id, kind=kind, parameters=parameters
         )
         await self._store.notifications.add(user.dealership_id, notice)
-        wanted = user.preferences.notifications
-        if wanted.email and kind not in wanted.muted:
+        if wants(user, kind):
             self._send(user, kind, parameters)
 
     async def warn(self, user: User, kind: str, **parameters: str | int | float) -> None:
@@ -70,9 +69,27 @@ class Post:
         await self._store.notifications.add(user.dealership_id, notice)
         self._send(user, kind, {"link": f"{self._address()}/sign-in", **parameters})
 
+    async def mail(self, user: User, kind: str, **parameters: str | int | float) -> bool:
+        """A mail alone, now; whether the server took it."""
+        return await self._mail.deliver(self._letter(user, kind, parameters))
+
+    def page(self, path: str) -> str:
+        """The address of a page."""
+        return f"{self._address()}{path}"
+
     def _send(
         self, user: User, kind: str, parameters: Mapping[str, str | int | float], to: str = ""
     ) -> None:
+        self._mail.send(self._letter(user, kind, parameters, to))
+
+    def _letter(
+        self, user: User, kind: str, parameters: Mapping[str, str | int | float], to: str = ""
+    ) -> Letter:
         told = {"name": self._profiles.name(user), **parameters}
-        language = user.preferences.language
-        self._mail.send(Letter(user.id, to or user.email, kind, language, told))
+        return Letter(user.id, to or user.email, kind, user.preferences.language, told)
+
+
+def wants(user: User, kind: str) -> bool:
+    """Whether the person wants mails of this kind."""
+    wanted = user.preferences.notifications
+    return wanted.email and kind not in wanted.muted

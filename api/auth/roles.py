@@ -37,6 +37,8 @@ The cells a reader may wonder about:
   them; who was recorded may, at any time.
 - **session.listen: - for salespeople.** Listening live is coaching. **D for admins**, who in small
   dealerships are the coach; every listening is announced to the trainee and audited.
+- **session.invite: O; session.join: D for all.** Whom to invite is the trainee's choice; whoever of
+  the dealership has the code may play the customer.
 - **session.list, read, events, recording: O for salespeople.** Colleagues do not hear each other.
 - **note.update, note.delete: O.** The owner of a note is its author; nobody rewrites what a coach
   wrote. Admins may delete: a note can harm a person. Salespeople write notes on their own calls.
@@ -44,6 +46,8 @@ The cells a reader may wonder about:
 - **audit.read: admins alone.** It tells what managers did, too.
 - **playbook.write: D for managers.** A playbook is the dealership's and not a team's; coaches use
   what the sales management decided, and propose changes to them.
+- **digest.read: - for coaches.** The Monday page prepares a manager's one-to-ones; a coach has
+  progress.read, which shows the same people.
 - **content.publish: - for salespeople and coaches.** A manager approves what leaves the house.
 - **job.read, job.cancel: T for managers.** Their teams' jobs use what all wait for; coaches only
   have their own.
@@ -91,6 +95,8 @@ session.delete           D      O        O      O
 session.consent          O      O        O      O
 session.publish          O      O        O      O
 session.listen           D      T        T      -
+session.invite           O      O        O      O
+session.join             D      D        D      D
 note.create              D      T        T      O
 note.read                D      T        T      O
 note.update              O      O        O      O
@@ -103,6 +109,8 @@ notification.delete      O      O        O      O
 audit.read               D      -        -      -
 playbook.read            D      D        D      D
 playbook.write           D      D        -      -
+progress.read            D      T        T      O
+digest.read              D      T        -      -
 content.create           O      O        O      O
 content.read             D      T        O      O
 content.update           D      T        O      O

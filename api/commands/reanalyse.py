@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,14 @@ from api.commands import place
 from api.commands.calls import Named, Trouble, named
 from api.commands.replay import DIFFERENT, time_of
 from api.settings import Settings
+from api.words import LANGUAGE, Words, terms_of
 from engine.asr import weights
 from engine.asr.correction import Corrector
-from engine.asr.domain import DomainError, load
+from engine.asr.domain import DomainError, Term, load
 from engine.asr.process import WORKER, WorkerLost, WorkerProcess
 from engine.frames import SAMPLE_RATE, Pcm
 from engine.inputs import ReplayError, parts_of
+from engine.journal import Record
 from engine.models import ModelError, ensure
 from engine.reanalysis import CUE_MS, Decode, Row, compared
 from engine.reanalysis import reanalyse as hear_again
@@ -54,7 +56,10 @@ def reanalyse(session: str, url: str | None, data: Path | None, as_json: bool) -
         parts = parts_of(records)
         audio = {track: _recording(call, track) for part in parts for track in part.inputs}
         settings = Settings()
-        corrector = _corrector(settings)
+        heard_with, own = _words(records)
+        is_english = parts[0].config.language == LANGUAGE
+        corrector = Words(_corrector(settings)).with_own(own) if is_english else None
+        is_same = heard_with == (corrector.version if corrector else None)
         with _decoding(parts[0].config.language, settings) as decode:
             before, after = hear_again(records, audio, decode, corrector)
     except ReplayError as error:
@@ -66,13 +71,23 @@ def reanalyse(session: str, url: str | None, data: Path | None, as_json: bool) -
             "session": call.name,
             "within": is_within,
             "damagedLines": damaged,
+            "sameWords": is_same,
             "rows": [_body(row) for row in rows],
         }
         click.echo(json.dumps(body))
     else:
-        _show(call.name, rows, damaged)
+        _show(call.name, rows, damaged, is_same=is_same)
     if not is_within:
         raise click.exceptions.Exit(DIFFERENT)
+
+
+def _words(records: Iterable[Record]) -> tuple[str | None, tuple[Term, ...]]:
+    """The version of the domain words that the call was heard with (None: without any), and those
+    among them that were its dealership's own."""
+    for record in records:
+        if record["k"] == "session":
+            return record.get("versions", {}).get("domain"), terms_of(record.get("words", ()))
+    return None, ()
 
 
 def _recording(call: Named, track: str) -> Pcm:
@@ -138,8 +153,10 @@ def _body(row: Row) -> dict[str, Any]:
     }
 
 
-def _show(name: str, rows: list[Row], damaged: int) -> None:
+def _show(name: str, rows: list[Row], damaged: int, *, is_same: bool) -> None:
     console = Console()
+    if not is_same:
+        console.print("[yellow]The call was heard with other domain words than this node has.[/]")
     if damaged:
         console.print(f"[yellow]{damaged} lines of the journal cannot be read.[/]")
     table = Table(title=f"Session {name}, heard again", title_justify="left")

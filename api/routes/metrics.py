@@ -29,7 +29,8 @@ from engine.asr.remote import RemoteRecognizer
 from engine.embedding.embedder import Statistics
 from engine.events import Link
 from signaling import stack
-from signaling.room import TRAINEE, Room
+from engine.session import TRAINEE
+from signaling.room import Room
 
 LINK: tuple[tuple[str, str, Callable[[Link], float]], ...] = (
     ("lost_ratio", "Packets lost of those due", lambda link: link.lost_pct / 100),

@@ -32,6 +32,7 @@ POLICY = "; ".join(
 ASSETS = Assets(WEB / "static", vendored(WEB / "node_modules"))
 PAGES = {
     "/": "practice.html",
+    "/board": "board.html",
     "/listen": "listen.html",
     "/docs": "docs.html",
     "/sign-in": "sign-in.html",

@@ -1,90 +1,95 @@
-"""`GET /api/v1/playbooks/DIGEST`: what a page shows of the playbook that a call is held with."""
+"""`/api/v1/playbooks`: those there are, one by its content, and the shipped ones to begin with."""
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.endpoint import endpoint
+from api.auth.roles import Owner
+from api.endpoint import Answer, endpoint
+from api.identity import identity_of
+from api.playbook_editing import editing_of
+from api.playbook_views import HeadList, LanguagePath, PlaybookBody, PlaybookPath, ShippedView
+from api.playbooks import Playbooks
 from api.problems import Problem
-from engine.events import SessionType, Wire
+
+POSTED = frozenset({"drafts", "check", "try"})
+"""What stands in the place of a digest below `/playbooks`, for POST alone."""
 
 
-class PlaybookPath(BaseModel):
-    digest: Annotated[str, Field(max_length=100)]
+def books_of(request: Request) -> Playbooks:
+    books: Playbooks = request.app.state.playbooks
+    return books
 
 
-class StageView(Wire):
-    code: str
-    title: str
+async def held(request: Request, params: PlaybookPath) -> Owner | None:
+    """The playbook that a path names by its digest."""
+    if params.digest in POSTED:
+        raise Problem(405, "This address takes POST alone.", headers={"Allow": "POST"})
+    identity = identity_of(request)
+    found = await books_of(request).find(identity.dealership_id, params.digest)
+    if found is None:
+        return None
+    request.state.playbook = found
+    return Owner(identity.dealership_id)
 
 
-class StagesView(Wire):
-    pitch: list[StageView]
-    objection: list[StageView]
-    closing: list[StageView]
+async def shipped(request: Request, params: LanguagePath) -> Owner | None:
+    """The shipped playbook of a language."""
+    for each in books_of(request).shipped:
+        if each.language == params.language:
+            request.state.playbook = each
+            return Owner(identity_of(request).dealership_id)
+    return None
 
 
-class MustSayView(Wire):
-    code: str
-    title: str
-    why: str
-    sessions: list[SessionType]
+@endpoint("GET", "/playbooks", "playbook.read", answers={200: HeadList})
+async def list_playbooks(request: Request) -> HeadList:
+    """The dealership's own, the newest first (200 at most), and the shipped ones behind them.
+
+    Drafts are told to who may write them.
+    """
+    return HeadList(items=await editing_of(request).list(identity_of(request)))
 
 
-class NeverSayView(Wire):
-    code: str
-    title: str
-    reason: str
-    instead: str
-
-
-class CardView(Wire):
-    title: str
-    say: str
-    ask: str
-    avoid: str
-    next: str
-
-
-class ObjectionView(Wire):
-    code: str
-    title: str
-    card: CardView
-
-
-class PlaybookBody(Wire):
-    """Not the phrases and exemplars, by which things are recognized."""
-
-    id: str
-    version: str
-    digest: str
-    title: str
-    language: str
-    stages: StagesView
-    must_say: list[MustSayView]
-    never_say: list[NeverSayView]
-    objections: list[ObjectionView]
+@endpoint(
+    "GET",
+    "/playbooks/shipped/{language}",
+    "playbook.read",
+    owner=shipped,
+    params=LanguagePath,
+    answers={200: ShippedView},
+)
+async def get_shipped(request: Request, params: LanguagePath) -> ShippedView:
+    """What is shipped for a language, as it was written: a beginning for one's own."""
+    found = request.state.playbook
+    source = await books_of(request).shipped_source(params.language)
+    assert source is not None
+    return ShippedView(
+        language=found.language,
+        title=found.title,
+        digest=found.digest,
+        source=source,
+        domain_words=[],
+    )
 
 
 @endpoint(
     "GET",
     "/playbooks/{digest}",
     "playbook.read",
+    owner=held,
     params=PlaybookPath,
-    answers={200: PlaybookBody},
+    answers={200: Answer("For ever the same", PlaybookBody)},
 )
 async def get_playbook(request: Request, params: PlaybookPath) -> Response:
-    """A playbook, for ever the same; 404 for one that no call of this node was held with."""
-    found = await request.app.state.playbooks.find(params.digest)
-    if found is None:
-        raise Problem(404, "There is no such playbook on this node.")
+    """What a page shows of the playbook that a call is held with, by its digest.
+
+    404 for one that is neither shipped nor the dealership's own.
+    """
     headers = {"Cache-Control": "private, max-age=31536000, immutable"}
-    shown = PlaybookBody.model_validate(found, from_attributes=True)
+    shown = PlaybookBody.of(request.state.playbook)
     return Response(shown.model_dump_json(by_alias=True), 200, headers, "application/json")
 
 
-endpoints = [get_playbook]
+endpoints = [list_playbooks, get_shipped, get_playbook]

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
-from sse_starlette import EventSourceResponse, ServerSentEvent
+from sse_starlette import ServerSentEvent
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from api import ownership
+from api import ownership, streaming
 from api.call import CallOwner
 from api.calls import calls_of
 from api.endpoint import Answer, endpoint
@@ -34,15 +35,11 @@ from api.views import (
     SessionPath,
     SessionView,
 )
-from engine.events import Event, SessionState, SessionType, Wire
+from engine.events import TYPES, Event, SessionState, SessionType, Wire
 
 MAX_LIST = 200
-STREAM_GRACE_S = 4.0
-"""How long a stream may go on when the node stops: its call is ended first, and that is told."""
 MAX_STREAMED = 1_000
 """Events waiting for a slow reader of the stream; one more and it is closed, to be resumed."""
-LOOK_EVERY_S = 0.5
-"""How often a stream on which nothing happens looks whether its reader may still read."""
 
 
 class ListQuery(BaseModel):
@@ -96,10 +93,28 @@ class ListQuery(BaseModel):
         )
 
 
+class RecordingQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    track: Literal["trainee", "partner", "coach_1", "coach_2"] = "trainee"
+
+
+_TYPE = "|".join(re.escape(name) for name in TYPES)
+
+
 class EventsQuery(BaseModel):
+    """`types`: of which types, with commas between them; all, if it is left out."""
+
     model_config = ConfigDict(extra="forbid")
 
     after: Annotated[int, Field(ge=0, le=2**53)] = 0
+    types: Annotated[
+        str, StringConstraints(max_length=400, pattern=rf"^({_TYPE})(,({_TYPE}))*$")
+    ] | None = None
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        return () if self.types is None else tuple(dict.fromkeys(self.types.split(",")))
 
 
 class NewSession(SessionView):
@@ -210,14 +225,14 @@ async def get_events(request: Request, params: SessionPath, query: EventsQuery) 
     if "last-event-id" in request.headers:
         after_seq = _seq(request.headers["last-event-id"])
     view = await calls.view(*session)
-    if "text/event-stream" not in request.headers.get("accept", ""):
-        items = await calls.events(*session, after_seq)
+    if not streaming.is_wanted(request):
+        items = await calls.events(*session, after_seq, query.wanted)
         return JSONResponse({"items": items})
-    if view.status == "completed" and not await calls.events(*session, after_seq):
+    if view.status == "completed" and not await calls.events(*session, after_seq, query.wanted):
         # To a browser's EventSource this says: do not come back (HTML, 9.2.5).
         return Response(status_code=204)
-    events = _stream(request, identity_of(request), params.id, after_seq)
-    return EventSourceResponse(events, shutdown_grace_period=STREAM_GRACE_S)
+    events = _stream(request, identity_of(request), params.id, after_seq, query.wanted)
+    return streaming.streamed(events)
 
 
 def _seq(text: str) -> int:
@@ -227,7 +242,11 @@ def _seq(text: str) -> int:
 
 
 async def _stream(
-    request: Request, identity: Identity, session_id: str, after_seq: int
+    request: Request,
+    identity: Identity,
+    session_id: str,
+    after_seq: int,
+    types: tuple[str, ...],
 ) -> AsyncIterator[ServerSentEvent]:
     """Journalled events, then live ones, without a gap or a repeat, until the call completes, this
     node stops, or the reader may read no more."""
@@ -246,7 +265,7 @@ async def _stream(
     session = calls.session(dealership_id, session_id)
     undo = session.subscribe(take) if session is not None else None
     try:
-        for event in await calls.events(dealership_id, session_id, after_seq):
+        for event in await calls.events(dealership_id, session_id, after_seq, types):
             after_seq = event["seq"]
             yield _sse(event)
         while (session is not None and session.state != "completed") or not queue.empty():
@@ -254,14 +273,14 @@ async def _stream(
                 return
             if not await guard.still(identity, "session.events", owner):
                 return
-            try:
-                async with asyncio.timeout(LOOK_EVERY_S):
-                    event = (await queue.get()).model_dump()
-            except TimeoutError:
+            live = await streaming.soon(queue.get())
+            if live is None:
                 continue
+            event = live.model_dump()
             if event["seq"] > after_seq:
                 after_seq = event["seq"]
-                yield _sse(event)
+                if not types or event["type"] in types:
+                    yield _sse(event)
                 if event["data"].get("reason") == STOPPED:
                     # Where the call is not completed, the next node goes on with it.
                     return
@@ -282,15 +301,19 @@ def _sse(event: dict[str, object]) -> ServerSentEvent:
     owner=ownership.session,
     media=True,
     params=SessionPath,
+    query=RecordingQuery,
     answers={
-        200: Answer("The trainee's voice on session time", media_type="audio/ogg"),
+        200: Answer("One person's voice on session time", media_type="audio/ogg"),
         206: Answer("The range that was asked for", media_type="audio/ogg"),
     },
     errors=[400, 416],
 )
-async def get_recording(request: Request, params: SessionPath) -> Response:
-    """The recording, Ogg/Opus, in whole or in ranges; of a live call what there is by now."""
-    recording = await calls_of(request).recording(_dealership(request), params.id)
+async def get_recording(
+    request: Request, params: SessionPath, query: RecordingQuery
+) -> Response:
+    """The recording of a track, Ogg/Opus, in whole or in ranges; of a live call what there is by
+    now."""
+    recording = await calls_of(request).recording(_dealership(request), params.id, query.track)
     if recording is None:
         raise Problem(404, "No recording is kept of this call.")
     return ranged(request, recording, "audio/ogg")
@@ -300,7 +323,7 @@ async def get_recording(request: Request, params: SessionPath) -> Response:
     "DELETE",
     "/sessions/{id}/consent",
     "session.consent",
-    owner=ownership.session,
+    owner=ownership.consenter,
     params=SessionPath,
     answers={204: Answer("The consent is withdrawn")},
 )

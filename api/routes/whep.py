@@ -1,7 +1,10 @@
-"""WHEP (draft-ietf-wish-whep): listen to a live call, trickle candidates, leave."""
+"""WHEP (draft-ietf-wish-whep): listen to a live call, trickle candidates, speak in it, leave."""
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field, StrictBool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -10,7 +13,30 @@ from api.calls import calls_of
 from api.endpoint import Answer, endpoint
 from api.identity import identity_of
 from api.services import services_of
-from api.views import ResourcePath, SessionPath
+from api.views import ConsentView, ResourcePath, SessionPath
+from engine.events import Mode, Wire
+
+
+class ModeBody(Wire):
+    """`recordingConsent`: whoever barges into a recorded call agrees to be recorded, once."""
+
+    mode: Mode
+    recording_consent: StrictBool = False
+    text_version: Annotated[str, Field(min_length=1, max_length=40)] | None = None
+
+    def consent(self) -> ConsentView | None:
+        if not self.recording_consent:
+            return None
+        return ConsentView(
+            coaching=True, recording=True, text_version=self.text_version or "unnamed"
+        )
+
+
+class ModeView(Wire):
+    """`track` carries the listener's words while they barge; None where they never spoke."""
+
+    mode: Mode
+    track: str | None
 
 
 @endpoint(
@@ -27,15 +53,9 @@ async def listen(request: Request, params: SessionPath) -> Response:
     """Listen to a live call (WHEP)."""
     offer = await negotiation.offer_of(request)
     identity, session_id = identity_of(request), params.id
-    await services_of(request).audit.record(
-        dealership_id=identity.dealership_id,
-        actor_id=identity.user_id,
-        action="session.listen",
-        target_type="session",
-        target_id=session_id,
-        outcome="allowed",
-    )
-    answer, resource = await calls_of(request).listen(identity.dealership_id, session_id, offer)
+    await _audited(request, "session.listen", session_id)
+    name = await services_of(request).people.name_of(identity.dealership_id, identity.user_id)
+    answer, resource = await calls_of(request).listen(session_id, offer, identity, name)
     location = f"/api/v1/sessions/{session_id}/whep/{resource}"
     links = calls_of(request).ice.links(session_id)
     return negotiation.answered(answer, location, resource, links)
@@ -71,7 +91,8 @@ async def trickle(request: Request, params: ResourcePath) -> Response:
     """Send candidates (trickle ICE)."""
     fragment = await negotiation.fragment_of(request)
     resource = params.resource
-    listener = calls_of(request).listeners.listener(params.id, resource)
+    user_id = identity_of(request).user_id
+    listener = calls_of(request).listeners.listener(params.id, resource, user_id)
     negotiation.check_entity_tag(request, resource)
     return await negotiation.trickled(listener.trickle(fragment))
 
@@ -86,8 +107,42 @@ async def trickle(request: Request, params: ResourcePath) -> Response:
 )
 async def delete(request: Request, params: ResourcePath) -> Response:
     """Stop listening."""
-    await calls_of(request).listeners.leave(params.id, params.resource)
+    user_id = identity_of(request).user_id
+    await calls_of(request).listeners.leave(params.id, params.resource, user_id)
     return Response(status_code=200)
+
+
+@endpoint(
+    "PUT",
+    "/sessions/{id}/whep/{resource}/mode",
+    "session.listen",
+    owner=ownership.session,
+    params=ResourcePath,
+    body=ModeBody,
+    answers={200: ModeView},
+    errors=[409],
+)
+async def put_mode(request: Request, params: ResourcePath, body: ModeBody) -> ModeView:
+    """Monitor, whisper to the trainee alone, or barge in and be heard, and recorded, by all."""
+    identity, calls = identity_of(request), calls_of(request)
+    calls.listeners.listener(params.id, params.resource, identity.user_id)
+    if body.mode == "barge":
+        await calls.consent_to_barge(identity, params.id, body.consent())
+    track = calls.listeners.switch(params.id, params.resource, identity.user_id, body.mode)
+    await _audited(request, f"session.{body.mode}", params.id)
+    return ModeView(mode=body.mode, track=track)
+
+
+async def _audited(request: Request, action: str, session_id: str) -> None:
+    identity = identity_of(request)
+    await services_of(request).audit.record(
+        dealership_id=identity.dealership_id,
+        actor_id=identity.user_id,
+        action=action,
+        target_type="session",
+        target_id=session_id,
+        outcome="allowed",
+    )
 
 
 @endpoint(
@@ -103,4 +158,4 @@ async def describe_resource(request: Request, params: ResourcePath) -> Response:
     return negotiation.described_resource()
 
 
-endpoints = [listen, describe, trickle, delete, describe_resource]
+endpoints = [listen, describe, trickle, put_mode, delete, describe_resource]

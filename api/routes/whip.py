@@ -91,10 +91,9 @@ async def trickle(request: Request, params: ResourcePath) -> Response:
     _granted(request, params.id)
     fragment = await negotiation.fragment_of(request)
     resource = params.resource
-    room = calls_of(request).publication(params.id, resource)
     negotiation.check_entity_tag(request, resource)
     try:
-        return await negotiation.trickled(room.trickle(fragment))
+        return await negotiation.trickled(calls_of(request).trickle(params.id, resource, fragment))
     except LookupError as error:
         raise Problem(404, "No peer connection publishes here any more.") from error
 

@@ -229,8 +229,14 @@ class SessionHead(Document):
     data_key: Wrapped | None = None
     """Wrapped by a master key; None once erased, which makes the rest unreadable for ever."""
     node: Short
+    partner_id: Id | None = None
+    """Who played the customer, where another person did."""
     recording: Recording | None = None
+    recordings: Annotated[dict[Name, Recording], Field(max_length=10)] = {}
+    """Of tracks beside the trainee's."""
     journal: JournalBlob | None = None
+    timeline: JournalBlob | None = None
+    """What it looks like (`api.timeline`), once that is drawn."""
 
 
 class TrainingSession(SessionHead):

@@ -19,6 +19,7 @@ from api.store.documents import (
     TrainingSession,
     User,
 )
+from api.store.teaching import CallFigures, PlaybookHead, PlaybookVersion, WeeklyDigest
 
 DEALERSHIPS = Kind("dealerships", Dealership, Dealership)
 TEAMS = Kind(
@@ -139,6 +140,35 @@ IDEMPOTENCY_KEYS = Kind(
         Index(("dealershipId", "expiresAt")),
     ),
 )
+PLAYBOOKS = Kind(
+    "playbooks",
+    PlaybookVersion,
+    PlaybookHead,
+    fields=("language", "number", "status", "digest", "publishedAt"),
+    indexes=(
+        Index(("dealershipId", "language", "number"), unique=True),
+        Index(("dealershipId", "language", "status", "publishedAt")),
+        Index(("dealershipId", "digest")),
+        Index(("dealershipId", "createdAt")),
+    ),
+)
+DIGESTS = Kind(
+    "digests",
+    WeeklyDigest,
+    WeeklyDigest,
+    fields=("userId", "week"),
+    indexes=(
+        Index(("dealershipId", "userId", "week"), unique=True),
+        Index(("dealershipId", "createdAt")),
+    ),
+)
+CALL_FIGURES = Kind(
+    SESSIONS.name,
+    TrainingSession,
+    CallFigures,
+    fields=("userId", "teamId", "status", "startTime", "durationMs"),
+)
+"""Calls read for their numbers alone: for questions about many, never for writing."""
 
 KINDS: tuple[Kind[Any, Any], ...] = (
     DEALERSHIPS,
@@ -152,5 +182,7 @@ KINDS: tuple[Kind[Any, Any], ...] = (
     NOTIFICATIONS,
     AUDIT_LOG,
     IDEMPOTENCY_KEYS,
+    PLAYBOOKS,
+    DIGESTS,
 )
 """All of them, in the order of exports: what others refer to comes first."""

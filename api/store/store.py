@@ -6,10 +6,12 @@ from api.store.base import Database
 from api.store.repositories.audit import AuditLog
 from api.store.repositories.consents import Consents
 from api.store.repositories.dealerships import Dealerships
+from api.store.repositories.digests import Digests
 from api.store.repositories.events import Events
 from api.store.repositories.idempotency import IdempotencyKeys
 from api.store.repositories.links import Links
 from api.store.repositories.notifications import Inbox
+from api.store.repositories.playbooks import PlaybookVersions
 from api.store.repositories.scoped import Now, utc_now
 from api.store.repositories.sessions import Sessions
 from api.store.repositories.teams import Teams
@@ -33,6 +35,8 @@ class Store:
         self.notifications = Inbox(database, now)
         self.audit = AuditLog(database, now)
         self.idempotency = IdempotencyKeys(database, now)
+        self.playbooks = PlaybookVersions(database, now)
+        self.digests = Digests(database, now)
 
     async def open(self) -> None:
         """Bring the schema up to date and connect.

@@ -84,6 +84,7 @@ class Corrector:
     """Corrects transcripts towards `terms`. One serves every call of a node."""
 
     def __init__(self, terms: Terms) -> None:
+        self.terms = terms
         self.version = terms.version
         self._written: dict[str, tuple[str, ...]] = {}
         self._near: dict[str, list[_Target]] = defaultdict(list)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -120,6 +121,11 @@ class Terms:
         """How `term` is spoken. Raises `KeyError` for a term that is not in the list."""
         return self._by_key[term.casefold()].said
 
+    def extended(self, own: Iterable[Term]) -> Terms:
+        """With `own`, which wins where both have a term."""
+        merged = {term.key: term for term in self.terms} | {term.key: term for term in own}
+        return Terms(tuple(merged.values()))
+
     @cached_property
     def version(self) -> str:
         """Tells lists apart: 16 hex digits of the SHA-256 of the terms and how they are spoken."""
@@ -134,10 +140,8 @@ class Terms:
 def load(path: Path | None = None) -> Terms:
     """The node's own list and, where `path` names one, a dealership's, which wins where both have a
     term. Raises `DomainError`."""
-    merged = {term.key: term for term in read(LIST)}
-    if path is not None:
-        merged |= {term.key: term for term in read(path)}
-    return Terms(tuple(merged.values()))
+    own = [] if path is None else read(path)
+    return Terms(tuple(read(LIST))).extended(own)
 
 
 def read(path: Path) -> list[Term]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +29,8 @@ MAX_AGE_S = 10.0
 MAX_ATTEMPTS = 3
 MAX_CHARACTERS = 600
 """Of a sentence; what is longer is cut."""
+MAX_KEPT = 4_000
+"""Vectors of playbooks' sentences, 6 MB; those used last."""
 MAX_BATCH = 4
 """About 40 ms: no longer than that does a fresh sentence wait for a playbook's exemplars."""
 ANSWER_TIMEOUT_S = 10.0
@@ -78,6 +80,7 @@ class Embedder:
         self._answer_timeout_s = answer_timeout_s
         self._live: deque[_Ticket] = deque()
         self._patient: deque[_Ticket] = deque()
+        self._vectors: OrderedDict[str, Floats] = OrderedDict()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._dropped = self._failed = self._embedded = self._restarts = 0
@@ -140,17 +143,26 @@ class Embedder:
 
         The caller bounds how many there are.
         """
-        loop = asyncio.get_running_loop()
-        answers: list[asyncio.Future[Floats | None]] = [loop.create_future() for _ in sentences]
-        tickets = [
-            _Ticket(sentence[:MAX_CHARACTERS], _setter(answer), is_patient=True)
-            for sentence, answer in zip(sentences, answers, strict=True)
-        ]
         if self._task is None:
             return [None] * len(sentences)
-        self._patient += tickets
+        # The versions of a playbook have most of their sentences in common.
+        unknown = [each for each in dict.fromkeys(sentences) if each not in self._vectors]
+        loop = asyncio.get_running_loop()
+        answers: list[asyncio.Future[Floats | None]] = [loop.create_future() for _ in unknown]
+        self._patient += [
+            _Ticket(sentence[:MAX_CHARACTERS], _setter(answer), is_patient=True)
+            for sentence, answer in zip(unknown, answers, strict=True)
+        ]
         self._wake.set()
-        return await asyncio.gather(*answers)
+        known = {each: self._vectors[each] for each in sentences if each in self._vectors}
+        found = dict(zip(unknown, await asyncio.gather(*answers), strict=True)) | known
+        for sentence, vector in found.items():
+            if vector is not None:
+                self._vectors[sentence] = vector
+                self._vectors.move_to_end(sentence)
+        while len(self._vectors) > MAX_KEPT:
+            self._vectors.popitem(last=False)
+        return [found[sentence] for sentence in sentences]
 
     async def _run(self) -> None:
         await self._launch()

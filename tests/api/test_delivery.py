@@ -128,7 +128,7 @@ async def test_no_word_note_or_number_is_anywhere_in_the_clear(tmp_path: Path) -
         seq = speak(calls, session_id)[-1]
         await until(lambda: calls._storing._deliveries[session_id].delivered_seq >= seq)
         journal = calls._calls[session_id].folder.journal
-        await until(lambda: calls._calls[session_id].folder.recording.exists())
+        await until(lambda: calls._calls[session_id].folder.recording().exists())
         await asyncio.sleep(0.2)
         assert journal.stat().st_size > 1_000
         assert_silent(tmp_path)  # while the call goes on

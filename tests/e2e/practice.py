@@ -18,6 +18,7 @@ CHECK = {
     "speechLevelDbfs": -24.0,
     "noiseFloorDbfs": -62.0,
     "snrDb": 38.0,
+    "echoCancellation": True,
     "date": "2026-11-02T09:00:00.000Z",
 }
 WITHIN_MS = 20_000

@@ -118,8 +118,8 @@ def seen(node: Node, browser: Browser) -> Iterator[Seen]:
     context.close()
 
 
-def test_the_microphone_is_asked_for_without_any_processing(seen: Seen) -> None:
-    wanted = {"autoGainControl": False, "noiseSuppression": False, "echoCancellation": False}
+def test_nothing_but_echoes_is_taken_out_of_the_microphone(seen: Seen) -> None:
+    wanted = {"autoGainControl": False, "noiseSuppression": False, "echoCancellation": True}
     assert len(seen.constraints) == 1
     assert seen.constraints[0]["audio"].items() >= (wanted | {"channelCount": 1}).items()
 

@@ -24,7 +24,8 @@ def unchecked(browser: Browser, node: Node, calls: list[dict[str, Any]]) -> Prac
 
 
 def call_of(level_dbfs: float, label: str = CHECKED_DEVICE) -> dict[str, Any]:
-    return {"label": label, "speechLevelDbfs": level_dbfs, "noiseFloorDbfs": level_dbfs - 40}
+    level = {"speechLevelDbfs": level_dbfs, "noiseFloorDbfs": level_dbfs - 40}
+    return {"label": label, **level, "echoCancellation": True}
 
 
 def test_volume_is_compared_with_the_median_of_the_last_calls(browser: Browser, node: Node) -> None:
@@ -66,8 +67,20 @@ def test_a_call_is_kept_when_enough_was_said_and_nobody_changed_the_device(
     )
     practice.end()
     kept = json.loads(practice.page.evaluate(LEVELS))
-    assert kept[0] == {"label": CHECKED_DEVICE, "speechLevelDbfs": -21.5, "noiseFloorDbfs": -57}
+    levels = {"speechLevelDbfs": -21.5, "noiseFloorDbfs": -57}
+    assert kept[0] == {"label": CHECKED_DEVICE, **levels, "echoCancellation": True}
     assert len(kept) == 3
+    practice.page.context.close()
+
+
+def test_levels_found_without_echo_cancellation_are_not_compared(
+    browser: Browser, node: Node
+) -> None:
+    before = [call_of(-24) | {"echoCancellation": False}, call_of(-26)]
+    practice = unchecked(browser, node, before)
+    practice.open()
+    practice.agree(recording=False)
+    expect(practice.view("check")).to_be_visible()
     practice.page.context.close()
 
 

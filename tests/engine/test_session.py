@@ -354,7 +354,7 @@ def test_commands_are_inputs_and_a_bookmark_is_an_event(journal: Journal) -> Non
         (500, {"type": "bookmark", "label": "the objection"}),
         (500, {"type": "pause"}),
     ]
-    assert [event.data for event in events] == [{"atMs": 500, "label": "the objection"}]
+    assert [event.data for event in events] == [{"atMs": 500, "label": "the objection", "author": None}]
 
 
 def test_meters_are_neither_numbered_nor_journalled(journal: Journal) -> None:

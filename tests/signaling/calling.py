@@ -31,7 +31,8 @@ class Client:
 
     def __init__(self) -> None:
         self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        self.sender: RTCRtpSender = self.pc.addTrack(AudioStreamTrack())
+        speaking = self.pc.addTransceiver(AudioStreamTrack(), direction="sendonly")
+        self.sender: RTCRtpSender = speaking.sender
         self.events: RTCDataChannel = self.pc.createDataChannel("events")
         self.meters: RTCDataChannel = self.pc.createDataChannel(
             "meters", ordered=False, maxRetransmits=0

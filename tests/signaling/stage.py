@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.server import NoWords
 from engine.asr.window import Hypothesis, Window
 from engine.journal import Journal, MemoryJournal
-from engine.session import Session, SessionConfig
+from engine.session import TRAINEE, Session, SessionConfig
 from signaling.peer import IceSettings
 from signaling.recorder import Recorder
 from signaling.room import Beginning, Room, token_digest
@@ -59,7 +59,12 @@ class Connection:
 class Stage:
     """A room with a connection in it."""
 
-    def __init__(self, journal: Journal | None = None, recorder: Recorder | None = None) -> None:
+    def __init__(
+        self,
+        journal: Journal | None = None,
+        recorder: Recorder | None = None,
+        recorder_of: Callable[[str], Recorder | None] | None = None,
+    ) -> None:
         self.loop = asyncio.get_running_loop()
         self.beginning = Beginning()
         self.recognizer = Recognizer()
@@ -76,7 +81,7 @@ class Stage:
             self.session,
             self.beginning,
             token_digest(TOKEN),
-            recorder,
+            recorder_of or (lambda track: recorder if track == TRAINEE else None),
             IceSettings(),
             on_begun=self._count,
             on_closed=lambda room: self.closed.append(room.session.state),

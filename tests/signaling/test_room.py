@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine.events import Event, Meters
+from engine.session import TRAINEE
 from signaling.channel import MAX_MESSAGE_BYTES
 from signaling.commands import AT_ONCE, PER_S
 from signaling.ending import FINALS_WITHIN_S
@@ -18,7 +19,6 @@ from signaling.room import (
     CONNECT_WITHIN_S,
     LOST_AFTER_S,
     RESUME_WITHIN_S,
-    TRAINEE,
     Busy,
 )
 from signaling.sdp import BadOffer
@@ -294,7 +294,7 @@ def test_commands_are_obeyed_and_journalled() -> None:
         stage.say("device", label="USB", settings={"autoGainControl": True})
         await stage.speak(1)
         (bookmark,) = stage.events("bookmark")
-        assert bookmark["data"] == {"atMs": 1_000, "label": "here"}
+        assert bookmark["data"] == {"atMs": 1_000, "label": "here", "author": None}
         records = list(stage.session.journal.records())
         commands = [record["command"] for record in records if record["k"] == "command"]
         assert [command["type"] for command in commands] == ["bookmark", "device"]

@@ -108,7 +108,7 @@ BAD = {
         "session description",
     ),
     "no media": (CHROMIUM[: CHROMIUM.index("m=audio")], "0 audio sections"),
-    "two audio sections": (CHROMIUM + AUDIO, "2 audio sections"),
+    "two audio sections": (CHROMIUM + AUDIO, "can only receive"),
     "video": (CHROMIUM + AUDIO.replace("m=audio", "m=video"), "nothing else"),
     "two sections of channels": (CHROMIUM + CHANNELS, "at most one"),
     "a section of text": (CHROMIUM + "m=text 9 RTP/AVP 98\r\na=mid:2\r\n", "nothing else"),

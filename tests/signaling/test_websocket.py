@@ -79,8 +79,13 @@ class Heard:
 
     packets: list[tuple[int, bytes]] = field(default_factory=list)
 
-    def packet(self, start_rtp: int, payload: bytes) -> None:
+    track = None
+
+    def packet(self, source: str, start_rtp: int, payload: bytes) -> None:
         self.packets.append((start_rtp, payload))
+
+    def forget(self, source: str) -> None:
+        return
 
     async def close(self) -> None:
         return

@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 from engine.frames import SAMPLE_RATE
 from signaling import opus, whep
 from signaling.audience import Audience, Full
+from signaling.hearing import Numbering
 from signaling.ice import IceSettings
 from signaling.publisher import _Voice
 from signaling.sdp import BadOffer
-from signaling.whep import Listener, Numbering
+from signaling.whep import Listener
 from tests.signaling.calling import Client, until
 from tests.signaling.listening import ListeningClient
 from tests.signaling.packets import kept, voice
@@ -112,8 +113,13 @@ async def test_timestamps_are_session_time() -> None:
     starts: list[int] = []
 
     class Ruler:
-        def packet(self, start_rtp: int, payload: bytes) -> None:
+        track = None
+
+        def packet(self, source: str, start_rtp: int, payload: bytes) -> None:
             starts.append(start_rtp)
+
+        def forget(self, source: str) -> None:
+            pass
 
         async def close(self) -> None:
             pass
@@ -320,17 +326,22 @@ async def test_a_closed_socket_drops_and_counts() -> None:
     async with call() as stage, listening(stage) as (listener, client):
         await stage.speak(0.1)
         await client.close()
-        rtp: Any = listener._connection.rtp
+        rtp: Any = listener._connection.hearing._ears[0].rtp
         rtp._inner.transport.transport._connection._nominated.clear()
         for packet in PACKETS[5:10]:
-            listener.packet(packet.timestamp, packet.payload)
+            listener.packet("trainee", packet.timestamp, packet.payload)
         assert (listener.sent, listener.dropped) == (5, 5)
 
 
 async def test_one_guests_fault_is_not_the_others() -> None:
     class Broken:
-        def packet(self, start_rtp: int, payload: bytes) -> None:
+        track = None
+
+        def packet(self, source: str, start_rtp: int, payload: bytes) -> None:
             raise RuntimeError("a fault")
+
+        def forget(self, source: str) -> None:
+            pass
 
         async def close(self) -> None:
             pass
@@ -401,7 +412,11 @@ async def test_an_audience_lets_everybody_go_once() -> None:
     closed: list[int] = []
 
     class Quiet:
-        def packet(self, start_rtp: int, payload: bytes) -> None: ...
+        track = None
+
+        def packet(self, source: str, start_rtp: int, payload: bytes) -> None: ...
+
+        def forget(self, source: str) -> None: ...
 
         async def close(self) -> None:
             closed.append(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from api.store.base import MAX_MANY, Database, Missing, above, equal
+from api.store.base import MAX_MANY, Database, Missing, above, equal, one_of
 from api.store.documents import Event
 from api.store.kinds import EVENTS
 from api.store.repositories.scoped import Now, Scoped, utc_now
@@ -30,10 +30,17 @@ class Events(Scoped[Event, Event]):
         return added
 
     async def after(
-        self, dealership_id: str, session_id: str, seq: int = 0, limit: int = MAX_MANY
+        self,
+        dealership_id: str,
+        session_id: str,
+        seq: int = 0,
+        limit: int = MAX_MANY,
+        types: Sequence[str] = (),
     ) -> list[Event]:
-        """What follows `seq`, in order."""
+        """What follows `seq`, in order; with `types` only what is of one of them."""
         where = [equal("sessionId", session_id), above("seq", seq)]
+        if types:
+            where.append(one_of("type", types))
         return await self._list(dealership_id, where, ["seq"], limit=limit)
 
     async def last_seq(self, dealership_id: str, session_id: str) -> int:

@@ -9,15 +9,18 @@ from typing import Literal
 
 from api.store.base import MAX_MANY, Condition, Database, Query, at_least, below, equal, one_of
 from api.store.documents import SessionHead, TrainingSession
-from api.store.kinds import SESSIONS
+from api.store.kinds import CALL_FIGURES, SESSIONS
 from api.store.repositories.scoped import Now, Page, Scoped, among, given, utc_now
+from api.store.teaching import CallFigures
 from engine.events import SessionState, SessionType
 
 Metric = Literal["confidence", "clarity", "pace", "volume"]
 Fields = Mapping[str, object]
 """Of a document, by their Python names."""
-SEALED = ("data_key", "transcript", "feedback", "summary", "recording", "journal")
+SEALED = ("data_key", "transcript", "feedback", "summary", "recording", "journal", "timeline")
 """What a call's words are in, and what leads to them."""
+FIGURES_AT_ONCE = 250
+"""Some 5 ms of the media loop."""
 UNFINISHED: tuple[SessionState, ...] = ("created", "active", "paused", "interrupted")
 
 
@@ -69,6 +72,7 @@ class Sessions(Scoped[TrainingSession, SessionHead]):
 
     def __init__(self, database: Database, now: Now = utc_now) -> None:
         super().__init__(database, SESSIONS, now)
+        self._figures = database.collection(CALL_FIGURES)
 
     async def add(self, dealership_id: str, session: TrainingSession) -> None:
         await self._add(dealership_id, session)
@@ -101,6 +105,24 @@ class Sessions(Scoped[TrainingSession, SessionHead]):
         newest = await self._list(dealership_id, where, ["-startTime"], limit=limit)
         return newest[::-1]
 
+    async def figures(
+        self, dealership_id: str, only: SessionFilter, most: int
+    ) -> list[CallFigures]:
+        """The newest first, `most` at most; `only` asks for no feedback and no scores.
+
+        Read in small parts, between which calls go on.
+        """
+        where = [equal("dealershipId", dealership_id), *only.conditions()]
+        found: list[CallFigures] = []
+        while len(found) < most:
+            limit = min(FIGURES_AT_ONCE, most - len(found))
+            query = Query(where, ["-startTime"], offset=len(found), limit=limit)
+            some = await self._figures.page(query)
+            found += some
+            if len(some) < limit:
+                break
+        return found
+
     async def created_before(
         self, dealership_id: str, before: datetime, limit: int = 100
     ) -> list[SessionHead]:
@@ -113,7 +135,7 @@ class Sessions(Scoped[TrainingSession, SessionHead]):
 
         def forget(session: TrainingSession) -> TrainingSession:
             gone: dict[str, object] = dict.fromkeys(SEALED)
-            gone |= {"feedback_count": 0, "feedback_counts": {}}
+            gone |= {"recordings": {}, "feedback_count": 0, "feedback_counts": {}}
             return session.changed(self._now(), **gone)
 
         return await self._change(dealership_id, [equal("id", session_id)], forget) is not None

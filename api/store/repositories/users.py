@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from api.store.base import MAX_MANY, Condition, Database, equal, has, has_any
+from api.store.base import MAX_MANY, Condition, Database, equal, has, has_any, one_of
 from api.store.documents import Role, User, UserStatus
 from api.store.kinds import USERS
 from api.store.repositories.scoped import Now, Page, Scoped, given, utc_now
@@ -50,6 +50,11 @@ class Users(Scoped[User, User]):
             raise ValueError(f"people cannot be sorted by {sort}")
         where = [*given("role", role), *given("status", status), *_in_teams(team_ids)]
         return await self._page(dealership_id, where, [sort], offset, limit)
+
+    async def some(self, dealership_id: str, user_ids: Sequence[str]) -> list[User]:
+        """Those of `user_ids` that there are, `MAX_MANY` at most."""
+        where = [one_of("id", user_ids)]
+        return await self._list(dealership_id, where, limit=MAX_MANY)
 
     async def in_team(self, dealership_id: str, team_id: str) -> list[User]:
         return await self._list(dealership_id, [has("teamIds", team_id)], ["email"], limit=MAX_MANY)

@@ -67,6 +67,8 @@ EXPECTED = {
     "audit.read": ADMIN,
     "playbook.read": EVERYBODY,
     "playbook.write": {"admin": ALL, "manager": ALL, "coach": NONE, "salesperson": NONE},
+    "progress.read": CALLS,
+    "digest.read": LEADING,
     "content.create": ONESELF,
     "content.read": WORK,
     "content.update": WORK,

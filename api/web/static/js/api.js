@@ -76,13 +76,14 @@ async function change(method, path, body, { headers, signal }) {
 
 /**
  * The events at `path` as they happen, until `signal` is aborted: `onEvent({id, event, data})` for each, from
- * `lastEventId` on, across broken connections. Throws a Problem where the node refuses.
+ * `lastEventId` on, across broken connections, of which `onState(isConnected)` is told. Throws a Problem where the
+ * node refuses.
  */
-export const stream = (path, { lastEventId = null, onEvent, signal }) =>
+export const stream = (path, { lastEventId = null, onEvent, onState, signal }) =>
   streamed((last) => {
     const headers = { Accept: "text/event-stream", ...(last === null ? {} : { "Last-Event-ID": last }) };
     return request(address(path), { headers, signal });
-  }, { lastEventId, onEvent, signal });
+  }, { lastEventId, onEvent, onState, signal });
 
 /** Saves what is at `path` as the file `name`. */
 export async function download(path, name) {
@@ -141,3 +142,15 @@ export async function links(url, token, signal) {
 export async function unpublish(location, token) {
   await request(location, { method: "DELETE", keepalive: true }, token);
 }
+
+/**
+ * How whoever listens at `location` (of `publish`) takes part: monitor, whisper or barge. `consent`: {textVersion} of
+ * what they agreed to where they are recorded, or null. Throws a Problem (`consent_needed`, `seats_taken`, `no_microphone`).
+ */
+export async function setMode(location, mode, consent) {
+  const body = JSON.stringify({ mode, ...(consent && { recordingConsent: true, ...consent }) });
+  return (await request(`${location}/mode`, { method: "PUT", headers: { "Content-Type": "application/json" }, body })).json();
+}
+
+/** Says something about the moment `atMs` of a call: {kind: note, stamp or bookmark, text?, stamp?}. */
+export const annotate = (id, annotation) => post(`/sessions/${encodeURIComponent(id)}/annotations`, annotation, { key: newKey() });

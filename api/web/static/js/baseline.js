@@ -10,6 +10,8 @@ const MOST_CALLS = 40;
 const LAST_CALLS = 5;
 const ENOUGH_CALLS = 2;
 const ENOUGH_SPEECH_S = 20;
+/** How the microphone was opened (microphone.js): a level found in another way is not to be compared. */
+const WAY = { echoCancellation: true };
 
 /**
  * Keeps a check: {label, deviceId, speechLevelDbfs, noiseFloorDbfs, snrDb, date}. One per device label;
@@ -17,13 +19,12 @@ const ENOUGH_SPEECH_S = 20;
  */
 export function keep(check) {
   const others = all().filter((known) => known.label !== check.label);
-  remember(NAME, [check, ...others].slice(0, MOST));
+  remember(NAME, [{ ...check, ...WAY }, ...others].slice(0, MOST));
 }
 
 /** Every kept check, newest first. */
 export function all() {
-  const kept = recall(NAME, []);
-  return Array.isArray(kept) ? kept.filter((one) => typeof one?.speechLevelDbfs === "number") : [];
+  return levels(NAME);
 }
 
 /** The check made with the device of this label, or what the last calls with it came to (`calls`: how many), or null. */
@@ -39,7 +40,7 @@ export function isAnyKnown() {
 /** Keeps what a call on `label`, with automatic gain control off, came to; short ones tell too little. */
 export function keepCall(label, { speechS, activeLevelDbfs, snrDb }) {
   if (activeLevelDbfs === null || snrDb === null || speechS < ENOUGH_SPEECH_S) return;
-  const call = { label, speechLevelDbfs: activeLevelDbfs, noiseFloorDbfs: activeLevelDbfs - snrDb };
+  const call = { label, speechLevelDbfs: activeLevelDbfs, noiseFloorDbfs: activeLevelDbfs - snrDb, ...WAY };
   remember(CALLS, [call, ...calls()].slice(0, MOST_CALLS));
 }
 
@@ -52,8 +53,13 @@ function ofCalls(label) {
 }
 
 function calls() {
-  const kept = recall(CALLS, []);
-  return Array.isArray(kept) ? kept.filter((one) => typeof one?.speechLevelDbfs === "number") : [];
+  return levels(CALLS);
+}
+
+function levels(name) {
+  const kept = recall(name, []);
+  const isOne = (one) => typeof one?.speechLevelDbfs === "number" && one.echoCancellation === WAY.echoCancellation;
+  return Array.isArray(kept) ? kept.filter(isOne) : [];
 }
 
 function median(values) {

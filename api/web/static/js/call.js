@@ -1,4 +1,4 @@
-// A call: one session kept up over as many peer connections as the network makes necessary.
+// A call: one person's part in a session, kept up over as many peer connections as the network makes necessary.
 
 import { Problem, events } from "./api.js";
 import { Blocked } from "./peer.js";
@@ -12,11 +12,13 @@ const FINAL_STATUSES = new Set([401, 403, 404, 409, 410]);
 /**
  * Events: `state` (`detail`: connecting, live, reconnecting, ended or lost; with `problem` when one is known),
  * `event` (`detail`: a journalled envelope, each once and in order of seq), `meters` (`detail`: an envelope),
+ * `tracks` (`detail`: the tracks to play, for each connection),
  * `slow` (WebRTC does not get through, a WebSocket is used), `dropped` (`detail`: seconds of sound it left out).
  */
 export class Call extends EventTarget {
   #session;
   #microphone;
+  #isGuest;
   #publication = null;
   #state = "connecting";
   #paused = false;
@@ -29,9 +31,11 @@ export class Call extends EventTarget {
   #ended;
   #resolveEnded;
 
-  constructor(session, microphone) {
+  /** `isGuest`: a partner, whose leaving does not end the call. */
+  constructor(session, microphone, { isGuest = false } = {}) {
     super();
     this.#session = session;
+    this.#isGuest = isGuest;
     this.#microphone = microphone;
     this.#announced = microphone.track;
     this.#ended = new Promise((resolve) => { this.#resolveEnded = resolve; });
@@ -75,10 +79,10 @@ export class Call extends EventTarget {
     return this.#publication?.send({ type: "bookmark", label }) ?? false;
   }
 
-  /** Ends the call: asks over the channel, then, if nothing comes, by DELETE. Resolves when it is over. */
+  /** Ends the call (a guest leaves it): asks over the channel, then, if nothing comes, by DELETE. Resolves when it is over. */
   async end() {
     if (this.#state === "ended" || this.#state === "lost") return;
-    const asked = this.#publication?.send({ type: "end" }) ?? false;
+    const asked = !this.#isGuest && (this.#publication?.send({ type: "end" }) ?? false);
     if (asked) await Promise.race([this.#ended, after(END_WAIT_MS)]);
     if (this.#state === "ended") return;
     try {
@@ -102,7 +106,7 @@ export class Call extends EventTarget {
     try {
       return await Publication.open({ whipUrl, microphone, token, resume });
     } catch (error) {
-      if (!(error instanceof Blocked)) throw error;
+      if (!(error instanceof Blocked) || !socketUrl) throw error;
       const publication = await this.#publishSlowly({ socketUrl, microphone, token }, error);
       this.#isBlocked = true;
       if (this.#state === "connecting" || this.#state === "reconnecting") this.dispatchEvent(new Event("slow"));
@@ -124,6 +128,7 @@ export class Call extends EventTarget {
     this.#publication = publication;
     this.#vigil = new Vigil(publication, () => this.#broken());
     publication.addEventListener("message", ({ detail }) => this.#receive(detail));
+    this.dispatchEvent(new CustomEvent("tracks", { detail: publication.tracks }));
     publication.addEventListener("dropped", ({ detail }) => this.dispatchEvent(new CustomEvent("dropped", { detail })));
   }
 

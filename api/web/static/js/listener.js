@@ -1,13 +1,13 @@
-// A call's sound and events from the node over one peer connection: subscribed to by WHEP.
+// A call's sound and events from the node over one peer connection, subscribed to by WHEP; and one's own voice into it.
 
-import { unpublish } from "./api.js";
+import { setMode, unpublish } from "./api.js";
 import { Peer } from "./peer.js";
 
-/** Events: those of Peer. `stream` is what is heard, for an audio element. */
+/** Events: those of Peer. */
 export class Listener extends Peer {
   /** Listens at `whepUrl`; resolves when events flow. Throws a Problem of the api, Blocked or an Error. */
   static async open(whepUrl) {
-    const made = new Listener();
+    const made = new Listener(null);
     try {
       await made.connect(whepUrl, null);
     } catch (error) {
@@ -17,10 +17,9 @@ export class Listener extends Peer {
     return made;
   }
 
-  constructor() {
-    super();
-    this.stream = new MediaStream();
-    this.stream.addTrack(this.pc.addTransceiver("audio", { direction: "recvonly" }).receiver.track);
+  /** Takes part as `mode` says (monitor, whisper, barge). `consent`: as of api.js. Throws a Problem. */
+  switch(mode, consent) {
+    return setMode(this.location, mode, consent);
   }
 
   /** Closes the connection and tells the node (WHEP DELETE), which would notice by itself. */

@@ -2,12 +2,14 @@
 
 import { Problem, events } from "./api.js";
 import { Listener } from "./listener.js";
+import { text } from "./texts.js";
 import { FIRST_WAIT_MS, LONGEST_WAIT_MS, RECOVER_MS, Vigil, Wait } from "./vigil.js";
 
 /**
- * Events: `state` (`detail`: {state, problem}; states: connecting, waiting for the call to begin, live,
- * reconnecting, ended, lost; told again with a problem that may pass), `stream` (`detail`: a MediaStream to play), `event` (`detail`: a journalled
- * envelope, each once and in order of seq, from the call's first), `meters` (`detail`: an envelope).
+ * Events: `state` (`detail`: {state, problem}; states: connecting, waiting for the call to begin, live, reconnecting,
+ * ended, lost; told again with a problem that may pass), `tracks` (`detail`: the tracks to play; for each connection,
+ * in which one begins as a monitor), `event` (`detail`: a journalled envelope, each once and in order of seq, from the
+ * call's first), `meters` (`detail`: an envelope).
  */
 export class Listening extends EventTarget {
   #sessionId;
@@ -37,6 +39,17 @@ export class Listening extends EventTarget {
   /** Stops listening; nothing is told any more. */
   stop() {
     this.#finish("stopped");
+  }
+
+  /** Takes part as `mode` says; `consent` as of api.js. Throws a Problem, or an Error while there is no connection. */
+  async switch(mode, consent) {
+    if (!this.#listener) throw new Error(text("page.modes.unconnected"));
+    await this.#listener.switch(mode, consent);
+  }
+
+  /** Sends `track` from now on, nothing with null. */
+  async replaceTrack(track) {
+    await this.#listener?.replaceTrack(track);
   }
 
   async #connect() {
@@ -73,7 +86,7 @@ export class Listening extends EventTarget {
     this.#listener = listener;
     this.#vigil = new Vigil(listener, () => this.#broken());
     listener.addEventListener("message", ({ detail }) => this.#receive(detail));
-    this.#tell("stream", listener.stream);
+    this.#tell("tracks", listener.tracks);
     this.#enter("live");
     const missed = await events(this.#sessionId, this.#lastSeq).catch((error) => {
       console.warn("What was said before could not be fetched:", error);

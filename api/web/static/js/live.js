@@ -4,18 +4,23 @@ import { announce } from "./announce.js";
 import { forDevice } from "./baseline.js";
 import { Call } from "./call.js";
 import { Cards } from "./cards.js";
+import { CoachSays } from "./coach-says.js";
+import { Ears } from "./ears.js";
 import { byId, setIcon } from "./element.js";
 import { Gauges } from "./gauges.js";
 import { Guide } from "./guide.js";
+import { Invitation } from "./invitation.js";
 import { titleOf } from "./kind.js";
 import { listMicrophones } from "./microphone.js";
 import { clock } from "./moment.js";
 import { dismiss, dismissAll, notify } from "./notices.js";
 import { Panel } from "./panel.js";
+import { Presence } from "./presence.js";
 import { CallRecord } from "./record.js";
 import { Shortcuts } from "./shortcuts.js";
 import { has, language, text, write } from "./texts.js";
 import { Transcript } from "./transcript.js";
+import { TRAINEE, trackOf, Voices } from "./voices.js";
 import { WakeLock } from "./wakelock.js";
 
 export class Live {
@@ -27,6 +32,11 @@ export class Live {
   #gauges = new Gauges();
   #cards = new Cards();
   #guide = new Guide(() => this.#now(performance.now()));
+  #ears = new Ears(byId("ears"), () => this.#silenced());
+  #coachSays = new CoachSays(byId("coach-says"));
+  #invitation = new Invitation(byId("invite"));
+  #presence = null;
+  #voices = null;
   #wakeLock = new WakeLock();
   #shortcuts;
   #tick = 0;
@@ -76,6 +86,10 @@ export class Live {
     this.#record = new CallRecord();
     this.#transcript.clear();
     this.#cards.clear();
+    this.#coachSays.clear();
+    this.#voices = new Voices({ [TRAINEE]: text("page.voice.you") });
+    this.#presence = new Presence(byId("people"), { selfId: session.userId, trainee: null, nobody: "page.presence.alone" });
+    this.#invitation.start(session.id);
     this.#startGauges(session);
     void this.#guide.start(session, this.#record.heard);
     byId("live-title").textContent = titleOf(session.sessionType);
@@ -87,6 +101,7 @@ export class Live {
     this.#connection("connecting");
     call.addEventListener("event", ({ detail }) => this.#event(detail));
     call.addEventListener("meters", ({ detail }) => this.#meters(detail));
+    call.addEventListener("tracks", ({ detail }) => this.#ears.hear(detail));
     call.addEventListener("state", ({ detail }) => this.#state(detail));
     call.addEventListener("slow", () => notify("slow", "info", text("page.live.slow")));
     call.addEventListener("dropped", ({ detail }) => notify("dropped", "warn", text("page.live.dropped", { seconds: Math.ceil(detail) })));
@@ -119,20 +134,36 @@ export class Live {
     this.#record.apply(envelope);
     this.#passed(envelope.t);
     const { type, data } = envelope;
-    if (type === "speech.start") this.#cards.wait();
-    else if (type.startsWith("transcript.")) this.#transcript.show(this.#record.utterances.get(data.utterance));
-    else if (type === "metrics") this.#gauges.score(data);
+    const isOwn = trackOf(envelope) === TRAINEE;
+    if (type === "speech.start" && isOwn) this.#cards.wait();
+    else if (type.startsWith("transcript.")) this.#transcript.show(this.#record.utteranceOf(envelope), this.#voices.name(trackOf(envelope)));
+    else if (type === "metrics" && isOwn) this.#gauges.score(data);
     else if (type === "feedback") this.#cards.add(data);
     else if (type === "playbook") this.#guide.event(this.#record.objected);
-    else if (type === "bookmark") announce(text("page.live.bookmarked", { time: clock(data.atMs) }));
+    else if (type === "presence") this.#present(data.people);
+    else if (type === "note") this.#coachSays.show(data);
+    else if (type === "bookmark") announce(bookmarked(data));
     else if (type === "session.state") console.info("The session is now", data.state, data.reason ?? "");
-    else if (type === "degraded" && data.untilMs !== null) dismiss("degraded");
-    else if (type === "degraded") notify("degraded", "warn", reduced(data));
+    else if (type === "degraded") degraded(data);
     else if (type === "error") console.warn("The node could not use a message:", data.code, data.detail);
   }
 
-  #meters({ t, data }) {
+  #present(people) {
+    this.#voices.take(people);
+    this.#presence.show(people);
+    this.#invitation.present(people);
+  }
+
+  // Browsers play nothing before a click; there were some on the way here, but one may want more.
+  #silenced() {
+    notify("sound", "warn", text("page.listen.no_sound"), [{ label: text("page.listen.play"), run: () => { dismiss("sound"); this.#ears.play(); } }]);
+  }
+
+  #meters(envelope) {
+    const { t, data } = envelope;
     this.#passed(t);
+    this.#presence.speaking(trackOf(envelope), data.speaking);
+    if (trackOf(envelope) !== TRAINEE) return;
     if (this.#call?.isPaused) return;
     this.#gauges.show(data);
     this.#speaking(data.speaking);
@@ -165,6 +196,9 @@ export class Live {
     this.#tick = 0;
     this.#shortcuts.stop();
     this.#guide.stop();
+    this.#ears.close();
+    this.#coachSays.clear();
+    this.#invitation.stop();
     void this.#wakeLock.release();
     this.#call = null;
     dismissAll();
@@ -297,6 +331,18 @@ export class Live {
       byId("connection-text").textContent = text("page.live.paused_for", { time: clock(now - this.#pausedAt) });
     }
   }
+}
+
+function bookmarked({ atMs, author }) {
+  const time = clock(atMs);
+  return author ? text("page.live.bookmarked_by", { author, time }) : text("page.live.bookmarked", { time });
+}
+
+// What others say, heard again through the trainee's microphone, is not told as a lack of the node's.
+function degraded(data) {
+  const [key, isOver] = [data.what === "echo" ? "echo" : "degraded", data.untilMs !== null];
+  if (isOver) dismiss(key);
+  else notify(key, "warn", key === "echo" ? text("page.live.echo") : reduced(data));
 }
 
 /** What the node does less of, and why: it tells the reason in English. */

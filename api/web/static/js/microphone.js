@@ -3,8 +3,11 @@
 import { recall, remember } from "./preferences.js";
 import { text } from "./texts.js";
 
-/** Sound as the person makes it: level, noise and waveform are what Forecourt measures. */
-const WANTED = { autoGainControl: false, noiseSuppression: false, echoCancellation: false, channelCount: 1 };
+/**
+ * Sound as the person makes it: level, noise and waveform are what Forecourt measures. Only what others in the call
+ * say is taken out of it: somebody may come in at any time, and what cancels echoes moves the level of some devices.
+ */
+const WANTED = { autoGainControl: false, noiseSuppression: false, echoCancellation: true, channelCount: 1 };
 
 const CODES = {
   NotAllowedError: "refused",
@@ -33,7 +36,7 @@ export function obstacle() {
 
 /**
  * Events: `changed` (another track is in use), `lost` (the device went away and none could replace it),
- * `muted` and `unmuted` (by the system), `devices` (the list of devices changed).
+ * `closed` (it was given back), `muted` and `unmuted` (by the system), `devices` (the list of devices changed).
  */
 export class Microphone extends EventTarget {
   #stream = null;
@@ -100,6 +103,7 @@ export class Microphone extends EventTarget {
   close() {
     this.#held = false;
     this.#release();
+    this.dispatchEvent(new Event("closed"));
   }
 
   /** The microphones there are, as {id, label}; labels are empty until one was allowed. */

@@ -5,6 +5,8 @@ import { envelopesOf } from "./envelopes.js";
 import { iceServers } from "./ice.js";
 import { text } from "./texts.js";
 
+/** Beside the section with the microphone, sections of the offer on which others are heard. */
+const MORE_EARS = 3;
 const GATHERING_MS = 1500;
 const OPENING_MS = 6000;
 
@@ -22,13 +24,18 @@ export class Blocked extends Error {
  */
 export class Peer extends EventTarget {
   #events;
+  #microphone;
 
-  constructor() {
+  /** `track` is heard at the node from the start, null for none yet. `streams`: what it is of. */
+  constructor(track, streams = []) {
     super();
     this.pc = new RTCPeerConnection({ iceServers: [] });
     /** Where the node keeps this connection (RFC 9725): to end it there. */
     this.location = null;
     const { pc } = this;
+    this.#microphone = pc.addTransceiver(track ?? "audio", { direction: "sendrecv", streams });
+    preferOpus(this.#microphone);
+    for (let more = 0; more < MORE_EARS; more += 1) pc.addTransceiver("audio", { direction: "recvonly" });
     this.#events = pc.createDataChannel("events", { ordered: true });
     const meters = pc.createDataChannel("meters", { ordered: false, maxRetransmits: 0 });
     for (const channel of [this.#events, meters]) channel.addEventListener("message", ({ data }) => this.#receive(data));
@@ -41,6 +48,17 @@ export class Peer extends EventTarget {
     if (this.#events.readyState !== "open") return false;
     this.#events.send(JSON.stringify(command));
     return true;
+  }
+
+  /** What comes from the node, each of which is to be played; silent until somebody is to be heard. */
+  get tracks() {
+    const hears = ({ currentDirection }) => currentDirection === "recvonly" || currentDirection === "sendrecv";
+    return this.pc.getTransceivers().filter(hears).map(({ receiver }) => receiver.track);
+  }
+
+  /** Sends `track` from now on, nothing with null. */
+  replaceTrack(track) {
+    return this.#microphone.sender.replaceTrack(track);
   }
 
   /** How much has come from the node so far: it grows with every acknowledged ping. */
@@ -95,4 +113,9 @@ function opened(pc, channel) {
     pc.addEventListener("iceconnectionstatechange", () => { if (pc.iceConnectionState === "failed") blocked(); });
     channel.addEventListener("open", () => { clearTimeout(timer); resolve(); }, { once: true });
   });
+}
+
+function preferOpus(transceiver) {
+  const opus = RTCRtpSender.getCapabilities?.("audio")?.codecs.filter(({ mimeType }) => mimeType.toLowerCase() === "audio/opus");
+  if (opus?.length && transceiver.setCodecPreferences) transceiver.setCodecPreferences(opus);
 }

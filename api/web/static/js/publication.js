@@ -1,11 +1,10 @@
-// The microphone to the node and events back over one peer connection: published by WHIP.
+// The microphone to the node, what others say and events back over one peer connection: published by WHIP.
 
 import { unpublish } from "./api.js";
 import { Peer } from "./peer.js";
 
 /** Events: those of Peer. */
 export class Publication extends Peer {
-  #sender;
   #token;
 
   /** Publishes `microphone` at `whipUrl`; resolves when events flow. Throws a Problem of the api, Blocked or an Error. */
@@ -21,16 +20,8 @@ export class Publication extends Peer {
   }
 
   constructor(microphone, token) {
-    super();
+    super(microphone.track, microphone.stream ? [microphone.stream] : []);
     this.#token = token;
-    const streams = microphone.stream ? [microphone.stream] : [];
-    const transceiver = this.pc.addTransceiver(microphone.track ?? "audio", { direction: "sendonly", streams });
-    this.#sender = transceiver.sender;
-    preferOpus(transceiver);
-  }
-
-  replaceTrack(track) {
-    return this.#sender.replaceTrack(track);
   }
 
   /** Closes the connection without ending the session. */
@@ -42,9 +33,4 @@ export class Publication extends Peer {
   async end() {
     if (this.location) await unpublish(this.location, this.#token);
   }
-}
-
-function preferOpus(transceiver) {
-  const opus = RTCRtpSender.getCapabilities?.("audio")?.codecs.filter(({ mimeType }) => mimeType.toLowerCase() === "audio/opus");
-  if (opus?.length && transceiver.setCodecPreferences) transceiver.setCodecPreferences(opus);
 }

@@ -17,7 +17,7 @@ const MOST_SHOWN = 99;
 const PLACES = [
   ["practice", "/#/"],
   ["calls", "/calls"],
-  ["listen", "/listen", ["admin", "manager", "coach"]],
+  ["board", "/board", ["admin", "manager", "coach"]],
   ["people", "/people", ["admin", "manager"]],
   ["teams", "/teams", ["admin", "manager"]],
   ["audit", "/audit", ["admin"]],

@@ -1,9 +1,9 @@
-// Single-key shortcuts of the call. They can be turned off (WCAG 2.1.4) and never act while someone types.
+// Single-key shortcuts of the call. They can be turned off (WCAG 2.1.4) and never act while someone types or is asked.
 
 import { byId } from "./element.js";
 import { recall, remember } from "./preferences.js";
 
-const TYPING = "input:not([type=checkbox], [type=radio]), select, textarea, [contenteditable]";
+const TYPING = "input:not([type=checkbox], [type=radio]), select, textarea, dialog, [contenteditable]";
 
 export class Shortcuts {
   #actions;

@@ -57,6 +57,11 @@ export class SocketPublication extends EventTarget {
     return true;
   }
 
+  /** What there is to play: nobody else is heard this way. */
+  get tracks() {
+    return [];
+  }
+
   /** How much has come from the node so far: it grows with every answered ping. */
   async receivedBytes() {
     return this.#received;

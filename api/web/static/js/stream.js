@@ -9,8 +9,9 @@ const MOST_LETTERS = 1_000_000;
  * Reads the stream that `open(lastEventId)` (async, resolves with a Response) answers with and calls `onEvent({id, event, data})`,
  * `data` parsed as JSON, in order. A broken stream is asked for again from the last id on. Resolves once `signal` is
  * aborted or nothing more will come (204); throws the Problem of `open` for a refusal that waiting does not mend.
+ * `onState(isConnected)` is told how it stands, each time it is asked for anew.
  */
-export async function streamed(open, { lastEventId = null, onEvent, signal }) {
+export async function streamed(open, { lastEventId = null, onEvent, onState = () => {}, signal }) {
   let last = lastEventId;
   let wait = FIRST_WAIT_MS;
   while (!signal?.aborted) {
@@ -18,6 +19,7 @@ export async function streamed(open, { lastEventId = null, onEvent, signal }) {
       const answer = await open(last);
       if (answer.status === 204) return;
       wait = FIRST_WAIT_MS;
+      onState(true);
       for await (const event of eventsOf(answer.body)) {
         if (event.id !== null) last = event.id;
         onEvent(event);
@@ -27,6 +29,7 @@ export async function streamed(open, { lastEventId = null, onEvent, signal }) {
       if (error.status >= 400 && error.status < 500 && error.status !== 429) throw error;
       console.info("The stream of events broke and is asked for again:", error);
     }
+    if (!signal?.aborted) onState(false);
     await pause(wait, signal);
     wait = Math.min(wait * 2, LONGEST_WAIT_MS);
   }

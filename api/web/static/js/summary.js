@@ -9,6 +9,7 @@ import { notify } from "./notices.js";
 import { Player } from "./player.js";
 import { Said } from "./said.js";
 import { decimal, text as textOf } from "./texts.js";
+import { showTookPart } from "./took-part.js";
 
 const UNFINISHED = ["interrupted", "created", "active", "paused"];
 
@@ -26,6 +27,7 @@ export class Summary {
     byId("summary-kept").replaceChildren(...this.#kept(session, fresh));
     byId("summary-scores").replaceChildren(...tiles(metrics));
     byId("summary-talk").replaceChildren(...talk(metrics));
+    showTookPart(record.tookPart);
     const play = session.hasRecording ? (ms) => this.#player.play(ms) : null;
     if (play) this.#player.load(session.id, record, durationMs, (ms) => this.#said.mark(ms));
     else this.#player.unload();

@@ -9,6 +9,7 @@ export class Transcript {
   #log = byId("transcript");
   #newest = byId("newest");
   #rows = new Map();
+  #tracks = new Set();
   #follows = true;
 
   constructor() {
@@ -18,16 +19,18 @@ export class Transcript {
 
   clear() {
     this.#rows.clear();
+    this.#tracks.clear();
+    this.#log.dataset.many = "false";
     this.#log.replaceChildren();
     this.#follows = true;
     this.#newest.hidden = true;
   }
 
-  /** Shows an utterance of the record, as far as it is known. */
-  show(utterance) {
+  /** Shows an utterance of the record, as far as it is known. `name`: whoever said it, told once there are two. */
+  show(utterance, name) {
     const { committed, tentative, words } = utterance;
     if (!words && !committed && !tentative) return;
-    const row = this.#rows.get(utterance.id) ?? this.#add(utterance);
+    const row = this.#rows.get(utterance.key) ?? this.#add(utterance, name);
     row.time.textContent = clock(utterance.startMs);
     const settled = words ? words.map(({ text }) => text).join(" ") : committed;
     row.settled.textContent = settled;
@@ -38,15 +41,27 @@ export class Transcript {
     if (this.#follows) this.#toEnd();
   }
 
-  #add(utterance) {
+  #add(utterance, name) {
+    this.#tracks.add(utterance.track);
+    this.#log.dataset.many = String(this.#tracks.size > 1);
     const time = element("time", {});
     const settled = element("span", {});
     const gap = document.createTextNode("");
     const tentative = element("span", { class: "tentative" });
-    const line = element("div", { class: "utterance" }, time, element("p", {}, settled, gap, tentative));
-    this.#rows.set(utterance.id, { line, time, settled, gap, tentative });
-    this.#log.append(line);
-    return this.#rows.get(utterance.id);
+    const line = element(
+      "div", { class: "utterance", "data-track": utterance.track },
+      time, element("span", { class: "speaker" }, name), element("p", {}, settled, gap, tentative),
+    );
+    this.#rows.set(utterance.key, { line, time, settled, gap, tentative, startMs: utterance.startMs });
+    this.#place(line, utterance.startMs);
+    return this.#rows.get(utterance.key);
+  }
+
+  // In the order they began: two who speak at once are told of in any order.
+  #place(line, startMs) {
+    const after = [...this.#rows.values()].filter((row) => row.line !== line && row.startMs > startMs);
+    const next = after.reduce((first, row) => (first === null || row.startMs < first.startMs ? row : first), null);
+    this.#log.insertBefore(line, next?.line ?? null);
   }
 
   #scrolled() {

@@ -1,0 +1,1 @@
+"""Coaching: what is made of past calls, by people and for them."""
