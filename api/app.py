@@ -25,6 +25,7 @@ from api.retention import Retention
 from api.routes import (
     audit,
     auth,
+    board,
     catalogues,
     description,
     digest,
@@ -73,6 +74,7 @@ ENDPOINTS = [
     *notifications.endpoints,
     *audit.endpoints,
     *sessions.endpoints,
+    *board.endpoints,
     *timeline.endpoints,
     *media.endpoints,
     *whip.endpoints,

@@ -7,9 +7,9 @@ A reader that is slow misses states between, never the newest: nothing is queued
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from sse_starlette import ServerSentEvent
@@ -87,10 +87,6 @@ class BoardView(Wire):
     calls: list[Card]
 
 
-class TooManyReaders(RuntimeError):
-    """The board has as many readers as it takes: 503."""
-
-
 class Board:
     """All live calls of a node. Lives on the media loop."""
 
@@ -99,9 +95,9 @@ class Board:
         self._profiles = Profiles(keep.vault)
         self._live: dict[str, _Live] = {}
         self._readers: set[Reader] = set()
-        self._naming: set[asyncio.Task[None]] = set()
+        self._naming: dict[str, asyncio.Task[None]] = {}
         self._task: asyncio.Task[None] | None = None
-        self._is_closed = False
+        self.is_closed = False
 
     # what the node's calls report
 
@@ -110,19 +106,21 @@ class Board:
         self.closed(call.id)
         live = self._live[call.id] = _Live(call, session)
         task = asyncio.create_task(self._name(live), name=f"board-name-{call.id}")
-        self._naming.add(task)
-        task.add_done_callback(self._naming.discard)
+        self._naming[call.id] = task
+        task.add_done_callback(lambda task: self._named(call.id, task))
 
     def closed(self, session_id: str) -> None:
         """Its room is closed. It need not be there."""
         live = self._live.pop(session_id, None)
         if live is not None:
             live.leave()
+        if (task := self._naming.pop(session_id, None)) is not None:
+            task.cancel()
 
     async def close(self) -> None:
         """The node stops: every reader has read all there is."""
-        self._is_closed = True
-        tasks = [*self._naming, *([self._task] if self._task is not None else [])]
+        self.is_closed = True
+        tasks = [*self._naming.values(), *([self._task] if self._task is not None else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -133,12 +131,15 @@ class Board:
 
     def view(self, may_read: MayRead) -> BoardView:
         """The calls that a reader may see, as they stand now."""
-        return BoardView(calls=[live.card() for live in self._shown(may_read)])
+        return BoardView(calls=[live.card() for live in self.shown(may_read)])
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there are as many readers as it takes."""
+        return len(self._readers) >= MAX_READERS
 
     def join(self) -> Reader:
-        """Raises `TooManyReaders`. Call `Reader.leave` in the end."""
-        if len(self._readers) >= MAX_READERS:
-            raise TooManyReaders(f"{MAX_READERS} people read the board already.")
+        """A place for one more. Call `Reader.leave` in the end."""
         reader = Reader(self)
         self._readers.add(reader)
         if self._task is None:
@@ -147,14 +148,12 @@ class Board:
 
     # the inside
 
-    @property
-    def is_closed(self) -> bool:
-        return self._is_closed
-
-    def _shown(self, may_read: MayRead) -> list[_Live]:
+    def shown(self, may_read: MayRead) -> list[_Live]:
+        """What a reader may see."""
         return [live for live in self._live.values() if live.is_on and may_read(live.owner)]
 
-    def _leave(self, reader: Reader) -> None:
+    def leave(self, reader: Reader) -> None:
+        """It need not be there."""
         self._readers.discard(reader)
         if not self._readers and self._task is not None:
             self._task.cancel()
@@ -182,6 +181,12 @@ class Board:
         if user is not None:
             live.named(self._profiles.name(user))
 
+    def _named(self, session_id: str, task: asyncio.Task[None]) -> None:
+        if self._naming.get(session_id) is task:
+            del self._naming[session_id]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("board_nameless", session=session_id, error=repr(error))
+
 
 class Reader:
     """One reader's place on the board."""
@@ -195,17 +200,16 @@ class Reader:
     def wake(self) -> None:
         self._news.set()
 
-    async def news(self) -> bool:
-        """Wait until something may have changed. False once the board is closed."""
+    async def news(self) -> None:
+        """Wait until something may have changed, or the board is closed."""
         await self._news.wait()
         self._news.clear()
-        return not self._board.is_closed
 
     def changes(self, may_read: MayRead) -> bytes:
         """What there is to send now, as server-sent events: at first everything as one
         ``snapshot``, then a ``call`` for each card that is new, and a ``gone`` for each that is
         over, or that the reader may not see any more. May be empty."""
-        shown = self._board._shown(may_read)
+        shown = self._board.shown(may_read)
         if self._seen is None:
             for live in shown:
                 live.refresh()
@@ -223,7 +227,7 @@ class Reader:
         return b"".join(told)
 
     def leave(self) -> None:
-        self._board._leave(self)
+        self._board.leave(self)
 
 
 class _Live:
@@ -326,5 +330,3 @@ def _end_of(text: str) -> str:
 
 def _event(name: str, data: str) -> bytes:
     return ServerSentEvent(data=data, event=name).encode()
-
-

@@ -19,6 +19,7 @@ from starlette.requests import Request
 
 from api import completion, consenting, leftovers
 from api.auth.roles import Owner
+from api.board import Board
 from api.call import Call, CallOwner, Invitation
 from api.folders import Folders
 from api.identity import Identity
@@ -43,6 +44,7 @@ from api.views import ConsentView, CreateSession, SessionPage, SessionView
 from api.words import Words
 from engine.asr.correction import Corrector
 from engine.asr.window import Recognizer
+from engine.events import Bookmark, Note
 from engine.session import TRAINEE, Session
 from signaling.ice import IceSettings
 from signaling.recorder import Writer
@@ -90,6 +92,7 @@ class Calls(Publishing):
         self._folders = Folders(settings.sessions)
         self.listeners = Listeners()
         self.partners = Partners(keep, self._calls)
+        self.board = Board(keep)
         self._timelines = Timelines(keep)
         self._storing = Storing(keep, self._folders, self._calls, self._timelines.soon)
 
@@ -128,6 +131,7 @@ class Calls(Publishing):
                 close = call.room.suspend if resumable and lasts else call.room.end
                 closings.append(close(STOPPED))
         await asyncio.gather(*closings)
+        await self.board.close()
         await self._storing.stop()
         await self._timelines.stop()
 
@@ -363,6 +367,14 @@ class Calls(Publishing):
             items.append(call.view() if call is not None else view_of(head))
         return SessionPage(items=items, total=found.total)
 
+    def note(self, dealership_id: str, session_id: str, said: Note | Bookmark) -> bool:
+        """Tell everybody in a live call what somebody noted; whether it is live."""
+        session = self.session(dealership_id, session_id)
+        if session is None or session.state in ("created", "completed"):
+            return False
+        session.emit(said)
+        return True
+
     async def has_consent_of(self, dealership_id: str, session_id: str, user_id: str) -> bool:
         """Whether a person has said something about being recorded in this call."""
         given = await self._keep.store.consents.get(dealership_id, session_id, user_id)
@@ -423,10 +435,12 @@ class Calls(Publishing):
 
     def _opened(self, call: Call, session: Session) -> None:
         self._storing.opened(call, session)
+        self.board.opened(call, session)
 
     def _closed(self, call: Call) -> None:
         # Also where nobody ever came through: its place is another's.
         self._recognizer.forget(call.id)
+        self.board.closed(call.id)
         self._storing.closed(call)
 
     async def _take_up(self, unfinished: Unfinished) -> None:

@@ -86,15 +86,19 @@ class Guard:
             raise signed_out()
         return identity
 
-    async def still(self, identity: Identity, action: str, owner: Owner | None) -> bool:
-        """Whether what `admit` let in may go on, for answers that take long. While the store is
-        away nothing changes."""
+    async def standing(self, identity: Identity) -> Identity | None:
+        """Whom `admit` let in, as they stand now; None once they are signed out. While the store
+        is away nothing changes."""
         try:
-            now = await self._sign_ins.standing(
+            return await self._sign_ins.standing(
                 identity.dealership_id, identity.user_id, identity.family
             )
         except StoreError:
-            return True
+            return identity
+
+    async def still(self, identity: Identity, action: str, owner: Owner | None) -> bool:
+        """Whether what `admit` let in may go on, for answers that take long."""
+        now = await self.standing(identity)
         return (
             now is not None
             and owner is not None

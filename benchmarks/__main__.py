@@ -25,6 +25,7 @@ NAMES = (
     "soak",
     "forward",
     "receive",
+    "shadow",
     "asr",
     "domain",
     "fillers",

@@ -149,6 +149,11 @@ class Crowd:
             "late_p99_ms": float(np.percentile(late_ms, 99)),
         }
 
+    async def departures(self, path: str) -> child.Reply:
+        """When every packet so far left (int64, monotonic ns) to a file; the window's first one."""
+        np.array(self._sent.at_ns, np.int64).tofile(path)
+        return {"first": self._from}
+
     def _hear(self, ssrc: int, sequence: int, timestamp: int, payload: bytes) -> None:
         now_ns = time.monotonic_ns()
         self._packets += 1
@@ -189,6 +194,7 @@ async def _main(wav: Path) -> None:
             "joined": crowd.joined,
             "open": crowd.open,
             "close": crowd.close,
+            "departures": crowd.departures,
         }
     )
 

@@ -41,7 +41,8 @@ class Ours(Full):
     """One room."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(Stamps(), folder)
+        self.stamps = Stamps()
+        super().__init__(self.stamps, folder)
         self._listeners: list[Listener] = []
 
     async def publish(self, offer: str) -> child.Reply:
@@ -101,8 +102,15 @@ async def _main(kind: str, folder: Path) -> None:
             gc.disable()
         return {}
 
+    async def stamps(path: str) -> child.Reply:
+        """When each frame came, as `benchmarks.server` stamps them."""
+        if isinstance(forwarder, Ours):
+            forwarder.stamps.save(Path(path))
+        return {}
+
     await child.serve(
         {
+            "stamps": stamps,
             "publish": forwarder.publish,
             "listen": forwarder.listen,
             "settle": settle,

@@ -6,8 +6,8 @@ time, whoever looks and however often.
 An objection is unanswered when the trainee has said fewer than `ANSWER_WORDS` words in `ANSWER_MS`
 since it was heard. Words under way count from when they were first read; once they are final, from
 when they were spoken. A monologue is speech without `FLOOR_MS` of silence and without `TURN_MS` of
-another's speech, as in `analyzers.talk`. Time in which the call is paused or its browser away counts
-for neither.
+another's speech, as in `analyzers.talk`. Time in which the call is paused, or its browser away,
+counts for neither.
 """
 
 from __future__ import annotations

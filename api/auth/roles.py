@@ -97,6 +97,7 @@ session.publish          O      O        O      O
 session.listen           D      T        T      -
 session.invite           O      O        O      O
 session.join             D      D        D      D
+board.read               D      T        T      -
 note.create              D      T        T      O
 note.read                D      T        T      O
 note.update              O      O        O      O

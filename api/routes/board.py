@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from api import streaming
 from api.auth.roles import Owner, allows
-from api.board import Board, BoardView, MayRead, Reader, TooManyReaders
+from api.board import Board, BoardView, MayRead
 from api.calls import calls_of
 from api.endpoint import Answer, endpoint
 from api.guard import Guard
@@ -38,18 +38,15 @@ async def get_board(request: Request) -> Response | BoardView:
     board, identity = calls_of(request).board, identity_of(request)
     if not streaming.is_wanted(request):
         return board.view(_sight(identity))
-    try:
-        reader = board.join()
-    except TooManyReaders as error:
+    if board.is_full:
         later = {"Retry-After": str(RETRY_AFTER_S)}
-        raise Problem(503, str(error), headers=later) from error
-    return streaming.streamed(_stream(board, reader, services_of(request).guard, identity))
+        raise Problem(503, "Too many people read the board now; try again soon.", headers=later)
+    return streaming.streamed(_stream(board, services_of(request).guard, identity))
 
 
-async def _stream(
-    board: Board, reader: Reader, guard: Guard, identity: Identity
-) -> AsyncIterator[bytes]:
+async def _stream(board: Board, guard: Guard, identity: Identity) -> AsyncIterator[bytes]:
     """Until the board is closed, or its reader may read no more."""
+    reader = board.join()
     try:
         while not board.is_closed:
             standing = await guard.standing(identity)

@@ -34,6 +34,7 @@ PAGES = {
     "/": "practice.html",
     "/board": "board.html",
     "/listen": "listen.html",
+    "/join": "join.html",
     "/docs": "docs.html",
     "/sign-in": "sign-in.html",
     "/link": "link.html",

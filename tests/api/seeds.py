@@ -17,6 +17,7 @@ from api.services import AUDIENCE, ISSUER
 from api.store import open_database
 from api.store.documents import Dealership, RefreshToken, Team, TrainingSession, User
 from api.store.store import Store
+from api.store.teaching import PlaybookVersion
 
 
 def utc_now() -> datetime:
@@ -99,6 +100,19 @@ class Seeds:
             user_id=user.id, dealership_id=user.dealership_id, role=user.role, family=family
         )
         return Person(user.id, user.dealership_id, access.token, family, user.role)
+
+    async def playbook(self, dealership_id: str) -> None:
+        """Number 1 in English: once published, and no longer."""
+        made = PlaybookVersion.new(
+            dealership_id,
+            utc_now(),
+            language="en",
+            number=1,
+            status="retired",
+            author_id=new_id(),
+            source="",
+        )
+        await self.store.playbooks.add(dealership_id, made)
 
     async def session(self, owner: Person, team_id: str | None = None, days_ago: float = 0) -> str:
         """A call that is over and of which nothing was kept."""

@@ -387,7 +387,7 @@ async def test_a_journal_that_never_began_is_cleared_away_unless_more_is_there(
             journal.append("session", id=session.id)
             journal.close()
             folders.append(folder)
-        folders[1].recording.write_bytes(b"something")
+        folders[1].recording().write_bytes(b"something")
         async with calling(tmp_path, keep):
             assert [folder.path.exists() for folder in folders] == [False, True]
 

@@ -62,7 +62,8 @@ def speak(calls: Calls, session_id: str) -> list[int]:
     words = [(word, 100 * n, 100 * n + 80, 0.9) for n, word in enumerate(WORDS)]
     session.record("hypothesis", t=1_000, words=words)
     said = TranscriptFinal(utterance=1, start_ms=0, end_ms=2_000, words=words)
-    events = [said, METRICS, CUE, Note(text=NOTE, author="c"), Bookmark(at_ms=1, label=PHONE)]
+    note = Note(id="0" * 24, kind="note", text=NOTE, author="c", author_id="1" * 24, at_ms=1)
+    events = [said, METRICS, CUE, note, Bookmark(at_ms=1, label=PHONE)]
     return [session.emit(event, "trainee").seq for event in events]
 
 

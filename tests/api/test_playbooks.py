@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from api.ids import new_id
 from api.playbooks import Playbooks
 from engine import playbook
 from tests.api.conftest import Refused
@@ -59,9 +60,10 @@ async def test_the_playbook_of_a_past_call_is_found_when_another_is_shipped(
     monkeypatch.setattr(playbook, "shipped", lambda: newer)
     now = Playbooks(tmp_path, None)
     await now.start()
-    assert now.of("en") == newer
-    assert await now.find(CAR_SALES.digest) == CAR_SALES
-    assert await now.find(newer.digest) == newer
+    anybody = new_id()
+    assert (await now.of(anybody, "en")).playbook == newer
+    assert await now.find(anybody, CAR_SALES.digest) == CAR_SALES
+    assert await now.find(anybody, newer.digest) == newer
 
 
 async def test_a_damaged_file_is_no_playbook(tmp_path: Path) -> None:
@@ -69,5 +71,5 @@ async def test_a_damaged_file_is_no_playbook(tmp_path: Path) -> None:
     await books.start()
     (tmp_path / f"{'1' * 16}.json").write_text("{}", encoding="utf-8")
     (tmp_path / f"{'2' * 16}.json").write_text(CAR_SALES.model_dump_json(), encoding="utf-8")
-    assert await books.find("1" * 16) is None
-    assert await books.find("2" * 16) is None
+    assert await books.find(new_id(), "1" * 16) is None
+    assert await books.find(new_id(), "2" * 16) is None

@@ -18,6 +18,7 @@ from api.app import ENDPOINTS
 from api.auth.roles import ROLES, TABLE, Actor, Owner, Role, allows, reach
 from api.endpoint import NOWHERE, OPEN, Endpoint
 from api.ids import new_id
+from engine import playbook
 from tests.api.seeds import Person, Seeds
 from tests.node import Node
 
@@ -32,8 +33,7 @@ def test_every_endpoint_is_open_or_in_the_table_and_can_say_whose_it_is() -> Non
     assert {each.action for each in GUARDED} <= TABLE.keys()
     assert sorted([*ABOUT, *OWN, *LISTS], key=id) == sorted(GUARDED, key=id)
     nameless = [each.path for each in GUARDED if "{" in each.path and each.owner is None]
-    # A playbook is of no dealership yet: what is shipped with the product.
-    assert nameless == ["/playbooks/{digest}"]
+    assert nameless == []
 
 
 def test_what_is_open_to_all_is_known_by_name() -> None:
@@ -148,7 +148,9 @@ async def test_a_cell_says_whose_things_are_reached(
 @pytest.mark.parametrize("each", [*OWN, *LISTS], ids=lambda each: f"{each.method} {each.path}")
 async def test_a_cell_says_who_may_ask_at_all(world: World, each: Endpoint, role: Role) -> None:
     actor = await world.person(role)
-    path = each.path.replace("{id}", new_id()).replace("{digest}", "0" * 16)
+    await world.seeds.playbook(world.here)
+    path = each.path.replace("{id}", new_id()).replace("{digest}", playbook.shipped().digest)
+    path = path.replace("{language}", "en").replace("{number}", "1")
     answer = await world.http.request(each.method, path, headers=actor.headers)
     own = Owner(world.here, None if each.path in ("/audit", "/dealership") else actor.id)
     acting = Actor(actor.id, actor.dealership_id)
@@ -162,6 +164,7 @@ async def test_a_cell_says_who_may_ask_at_all(world: World, each: Endpoint, role
 async def test_nobody_gets_in_without_a_token(world: World, each: Endpoint) -> None:
     path = re.sub(r"\{(id|family)\}", new_id(), each.path)
     path = path.replace("{digest}", "0" * 16).replace("{resource}", "0" * 16)
+    path = path.replace("{language}", "en").replace("{number}", "1")
     for headers in ({}, {"Authorization": "Bearer"}, {"Authorization": "Bearer x.y.z"}):
         answer = await world.http.request(each.method, path, headers=headers)
         assert answer.status_code == 401, answer.text

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 from aiortc.rtp import RtpPacket
 
+from api.identity import Identity
 from api.listeners import Listeners
 from api.problems import Problem
 from signaling import stack
@@ -271,6 +273,9 @@ async def test_metrics_count_what_was_forwarded_to_those_who_left_too(
         await visitor.close()
 
 
+IDENTITY = Identity("a" * 24, "b" * 24, "manager", frozenset(), "family", datetime.now(UTC))
+
+
 @pytest.mark.parametrize("limited", ["call", "node"])
 async def test_one_listener_too_many_is_told_to_come_back(limited: str) -> None:
     stage = Stage()
@@ -281,7 +286,7 @@ async def test_one_listener_too_many_is_told_to_come_back(limited: str) -> None:
     else:
         listeners = Listeners(0)
     with pytest.raises(Problem, match="people listen") as caught:
-        await listeners.join(stage.room, IceSettings(), await visitor.offer())
+        await listeners.join(stage.room, IceSettings(), await visitor.offer(), IDENTITY, "Ana")
     assert (caught.value.status, caught.value.headers["Retry-After"]) == (503, "30")
     assert len(listeners) == len(stage.room.audience) == 0
     await visitor.close()

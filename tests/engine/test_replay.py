@@ -232,7 +232,9 @@ def test_pauses_commands_jumps_and_a_bad_link_are_replayed(path: Path, reading: 
     take.recognizer.finish()
     session.skip(TRACK, 30 * SAMPLE_RATE)
     session.enter("active", "resumed")
-    session.emit(Note(text="good", author="Ann"))
+    session.emit(
+        Note(id="1" * 24, kind="note", text="good", author="Ann", author_id="2" * 24, at_ms=7)
+    )
     take.play(reading[14 * SAMPLE_RATE : 16 * SAMPLE_RATE])
     take.play(silence(0.5), Source.ABSENT)
     take.play(reading[16 * SAMPLE_RATE : 20 * SAMPLE_RATE], Source.FEC)

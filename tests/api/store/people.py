@@ -19,6 +19,7 @@ from api.store.documents import (
     TrainingSession,
     User,
 )
+from api.store.teaching import PlaybookVersion
 
 
 class Clock:
@@ -124,6 +125,19 @@ class Sample:
     def notification(self, **fields: Any) -> Notification:
         defaults = {"user_id": self.user_id, "kind": "call.completed", "parameters": {"score": 71}}
         made: Notification = self._new(Notification, defaults, fields)
+        return made
+
+    def playbook(self, number: int = 1, **fields: Any) -> PlaybookVersion:
+        defaults = {
+            "language": "en",
+            "number": number,
+            "status": "published",
+            "digest": "0123456789abcdef",
+            "published_at": self.clock(),
+            "author_id": self.user_id,
+            "source": "id: x",
+        }
+        made: PlaybookVersion = self._new(PlaybookVersion, defaults, fields)
         return made
 
     def entry(self, node: str, seq: int, **fields: Any) -> AuditEntry:

@@ -78,6 +78,13 @@ class Everything:
         await store.links.add(mine, self.link)
         await store.notifications.add(mine, self.notification)
         await store.audit.append(mine, self.entry)
+        self.playbook = made.playbook()
+        self.draft = made.playbook(2, status="draft", published_at=None)
+        await store.playbooks.add(mine, self.playbook)
+        await store.playbooks.add(mine, self.draft)
+        digest = await store.digests.claim(mine, self.user.id, "2026-W47", made.clock())
+        assert digest is not None
+        self.digest = digest
         soon = made.clock() + timedelta(hours=1)
         self.claim, _ = await store.idempotency.claim(mine, self.user.id, "k", "0" * 64, soon)
 
@@ -96,6 +103,9 @@ class Everything:
             await store.links.by_digest(self.link.digest),
             await store.notifications.page(mine, user),
             await store.audit.page(mine),
+            await store.playbooks.get(mine, "en", 1),
+            await store.playbooks.get(mine, "en", 2),
+            await store.digests.get(mine, user, "2026-W47"),
             await store.idempotency.claim(mine, user, "k", "0" * 64, self.claim.expires_at),
         ]
 
@@ -180,6 +190,22 @@ QUESTIONS: dict[str, Call] = {
     "notifications.remove_of_user": lambda all_, now: (all_.user.id,),
     "audit.append": lambda all_, now: (all_.sample.entry(all_.node, 2),),
     "audit.page": lambda all_, now: (),
+    "sessions.figures": lambda all_, now: (SessionFilter(user_ids=[all_.user.id]), 10),
+    "users.some": lambda all_, now: ([all_.user.id],),
+    "playbooks.add": lambda all_, now: (all_.sample.playbook(3),),
+    "playbooks.get": lambda all_, now: ("en", 1),
+    "playbooks.newest": lambda all_, now: (),
+    "playbooks.last_number": lambda all_, now: ("en",),
+    "playbooks.count_drafts": lambda all_, now: ("en",),
+    "playbooks.published": lambda all_, now: ("en",),
+    "playbooks.of_digest": lambda all_, now: (all_.playbook.digest,),
+    "playbooks.save": lambda all_, now: (all_.playbook.changed(now(), status="retired"),),
+    "playbooks.retire_before": lambda all_, now: ("en", now() + LATER),
+    "playbooks.remove_draft": lambda all_, now: ("en", 2),
+    "digests.get": lambda all_, now: (all_.user.id, "2026-W47"),
+    "digests.sent": lambda all_, now: (all_.digest,),
+    "digests.forget_before": lambda all_, now: (now() + LATER,),
+    "digests.remove_of_user": lambda all_, now: (all_.user.id,),
     "idempotency.complete": lambda all_, now: (all_.claim, 201, "sealed"),
     "idempotency.release": lambda all_, now: (all_.claim,),
     "idempotency.forget_expired": lambda all_, now: (now() + LATER,),
@@ -187,7 +213,7 @@ QUESTIONS: dict[str, Call] = {
 }
 """What belongs to the first argument's dealership; a mapping at the end is keywords."""
 
-MAKES_ITS_OWN = {"idempotency.claim"}
+MAKES_ITS_OWN = {"idempotency.claim", "digests.claim"}
 
 
 def methods(store: Store) -> set[str]:

@@ -154,3 +154,9 @@ export async function setMode(location, mode, consent) {
 
 /** Says something about the moment `atMs` of a call: {kind: note, stamp or bookmark, text?, stamp?}. */
 export const annotate = (id, annotation) => post(`/sessions/${encodeURIComponent(id)}/annotations`, annotation, { key: newKey() });
+
+/** What the code of an invitation leads to: {sessionId, traineeName, sessionType, language, recording}. */
+export const previewCall = (code) => post("/partners/preview", { code });
+
+/** Becomes the partner in that call; {…, resumeToken, whipUrl}. `consent`: {coaching, recording, textVersion}. */
+export const joinCall = (code, consent) => post("/partners", { code, consent });

@@ -53,7 +53,8 @@ export class Call extends EventTarget {
   /** Publishes. Throws a Problem or an Error with a sentence for the person; the call is over then. */
   async start() {
     try {
-      this.#take(await this.#publish(false));
+      // A guest has no right to the session but by the token.
+      this.#take(await this.#publish(this.#isGuest));
     } catch (error) {
       this.#finish("lost");
       throw error;

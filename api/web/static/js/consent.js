@@ -13,12 +13,18 @@ export class Consent {
   /** `given(recording)` is called with the person's choice once coaching is agreed to. */
   constructor(given) {
     this.#given = given;
-    byId("host").textContent = location.host;
+    for (const host of document.querySelectorAll("#host")) host.textContent = location.host;
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#submit();
     });
     this.#form.addEventListener("change", () => this.#clearErrors());
+  }
+
+  /** Whether there is a question of recording at all; without one the answer is no. */
+  asks(isAboutRecording) {
+    byId("recording-question").hidden = !isAboutRecording;
+    if (!isAboutRecording) this.#form.elements.recording.value = "no";
   }
 
   #submit() {

@@ -46,7 +46,7 @@ class Listen {
   #hints = new Hints(() => this.#now());
   #alerts = new CallAlerts(() => this.#now());
   #whose = new Whose((track) => this.#record?.metricsOf.get(track) ?? null);
-  #level = new OwnLevel(this.#microphone);
+  #level = new OwnLevel(this.#microphone, "own-level", "page.modes.microphone_off");
   #modes;
   #shortcuts;
   #session = null;

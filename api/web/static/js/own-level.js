@@ -8,15 +8,21 @@ const LOWEST_DBFS = -65;
 const SHOWN_EVERY_MS = 60;
 
 export class OwnLevel {
-  #root = byId("own-level");
-  #bar = byId("own-level").querySelector(".level span");
-  #text = byId("own-level-text");
+  #root;
+  #bar;
+  #text;
+  #off;
   #microphone;
   #tap = null;
   #stream = null;
   #shownAt = 0;
 
-  constructor(microphone) {
+  /** Shown in the element `id`; `off` is the key of what is said while there is no microphone. */
+  constructor(microphone, id, off) {
+    this.#root = byId(id);
+    this.#bar = this.#root.querySelector(".level span");
+    this.#text = byId(`${id}-text`);
+    this.#off = off;
     this.#microphone = microphone;
     microphone.addEventListener("changed", () => void this.#follow());
     microphone.addEventListener("closed", () => void this.#follow());
@@ -38,7 +44,7 @@ export class OwnLevel {
     await before?.close();
     this.#root.dataset.open = String(stream !== null);
     if (!stream) {
-      this.say("page.modes.microphone_off");
+      this.say(this.#off);
       return;
     }
     try {
