@@ -15,22 +15,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 import structlog
-from starlette.requests import Request
 
 from api import completion, consenting, leftovers
 from api.auth.roles import Owner
-from api.board import Board
-from api.call import Call, CallOwner, Invitation
+from api.call import Call, CallOwner
 from api.folders import Folders
-from api.identity import Identity
 from api.keep import Keep
 from api.leftovers import STOPPED, Unfinished
-from api.listeners import Listeners, audible, over
-from api.partners import Partners
-from api.past import Past, Recorded, view_of
+from api.meeting import Meeting
+from api.past import Recorded, view_of
 from api.playbooks import Playbooks
 from api.problems import Problem
-from api.publishing import Publishing, draining
+from api.publishing import draining
 from api.rooms import Rooms
 from api.sealed import GrowingText
 from api.settings import Settings
@@ -44,11 +40,10 @@ from api.views import ConsentView, CreateSession, SessionPage, SessionView
 from api.words import Words
 from engine.asr.correction import Corrector
 from engine.asr.window import Recognizer
-from engine.events import Bookmark, Note
 from engine.session import TRAINEE, Session
 from signaling.ice import IceSettings
 from signaling.recorder import Writer
-from signaling.room import Room, token_digest
+from signaling.room import token_digest
 
 log = structlog.get_logger(__name__)
 
@@ -58,7 +53,7 @@ MAX_AWAY_S = 3_600.0
 """A call that broke off longer ago than this is not taken up again after a restart."""
 
 
-class Calls(Publishing):
+class Calls(Meeting):
     """Creates, publishes, lists, stores, erases and recovers calls. Lives on the media loop.
 
     What asks or changes the store raises `StoreError` where that is away.
@@ -85,14 +80,9 @@ class Calls(Publishing):
         rooms = Rooms(
             settings, ice, recognizer, playbooks, words, writer, self._opened, self._closed
         )
-        super().__init__(rooms, ice, recognizer, settings.max_calls)
-        self._keep = keep
+        super().__init__(rooms, ice, recognizer, settings.max_calls, keep)
         self._playbooks = playbooks
-        self._past = Past(keep)
         self._folders = Folders(settings.sessions)
-        self.listeners = Listeners()
-        self.partners = Partners(keep, self._calls)
-        self.board = Board(keep)
         self._timelines = Timelines(keep)
         self._storing = Storing(keep, self._folders, self._calls, self._timelines.soon)
 
@@ -248,10 +238,18 @@ class Calls(Publishing):
                 await self.erase(dealership_id, call.id)
             elif call.owner.dealership_id == dealership_id and call.has_consent_of(user_id):
                 await self.withdraw(dealership_id, call.id, user_id)
-        only = SessionFilter(user_ids=[user_id])
-        while (page := await self._keep.store.sessions.page(dealership_id, only)).items:
+        store, only = self._keep.store, SessionFilter(user_ids=[user_id])
+        while (page := await store.sessions.page(dealership_id, only)).items:
             for head in page.items:
                 await self.erase(dealership_id, head.id)
+        # In calls of others they were a partner, or barged in: what was said there goes, too.
+        offset = 0
+        while given := await store.consents.of_user(dealership_id, user_id, offset):
+            offset += len(given)
+            for consent in given:
+                head_of = await store.sessions.get(dealership_id, consent.session_id)
+                if head_of is not None and head_of.data_key is not None:
+                    await self._storing.erase(dealership_id, consent.session_id, "withdrawn")
 
     async def forget_unbegun_before(self, dealership_id: str, before: datetime) -> int:
         """Remove sessions of this node that nobody ever spoke in; returns how many."""
@@ -299,42 +297,6 @@ class Calls(Publishing):
 
     # what routes ask
 
-    async def listen(
-        self, session_id: str, offer: str, identity: Identity, name: str
-    ) -> tuple[str, str]:
-        """Answer a WHEP offer to a live call: (answer, resource id)."""
-        room = await self.audible(identity.dealership_id, session_id)
-        return await self.listeners.join(room, self.ice, offer, identity, name)
-
-    async def consent_to_barge(
-        self, identity: Identity, session_id: str, consent: ConsentView | None
-    ) -> None:
-        """Whoever is to be heard by all in a recorded call has agreed to be recorded, now with
-        `consent`, or before. 403 for who has not. Raises `StoreError`."""
-        call = self._held(identity.dealership_id, session_id)
-        if call is None or not call.is_recorded or identity.user_id in call.consented:
-            return
-        if consent is None or not consent.recording:
-            detail = "This call is recorded: agree to be recorded before you speak to all."
-            raise Problem(403, detail, code="consent_needed")
-        await consenting.give(self._keep, call, consent, identity.user_id)
-        call.consented.add(identity.user_id)
-
-    def invite(self, dealership_id: str, session_id: str) -> Invitation:
-        """Let somebody come in to play the customer. 409 for a call that is over."""
-        call = self._held(dealership_id, session_id)
-        if call is None:
-            raise over()
-        return self.partners.invite(call)
-
-    async def audible(self, dealership_id: str, session_id: str) -> Room:
-        """The room of a live call. 404 for an unknown one, 409 before it begins and after."""
-        call = self._held(dealership_id, session_id)
-        if call is None:
-            await self._past.find(dealership_id, session_id)
-            raise over()
-        return audible(call.room)
-
     async def owner_of(self, dealership_id: str, session_id: str) -> Owner | None:
         """None for one that is not there, or another dealership's."""
         call = self._held(dealership_id, session_id)
@@ -367,14 +329,6 @@ class Calls(Publishing):
             items.append(call.view() if call is not None else view_of(head))
         return SessionPage(items=items, total=found.total)
 
-    def note(self, dealership_id: str, session_id: str, said: Note | Bookmark) -> bool:
-        """Tell everybody in a live call what somebody noted; whether it is live."""
-        session = self.session(dealership_id, session_id)
-        if session is None or session.state in ("created", "completed"):
-            return False
-        session.emit(said)
-        return True
-
     async def has_consent_of(self, dealership_id: str, session_id: str, user_id: str) -> bool:
         """Whether a person has said something about being recorded in this call."""
         given = await self._keep.store.consents.get(dealership_id, session_id, user_id)
@@ -391,10 +345,7 @@ class Calls(Publishing):
         call = self._held(dealership_id, session_id)
         if call is None:
             return await self._past.events(dealership_id, session_id, after_seq, types)
-        if call.room is None or call.is_erased:
-            return []
-        events = await asyncio.to_thread(call.room.session.events, after_seq)
-        return [event for event in events if not types or event["type"] in types]
+        return await self.events_so_far(call, after_seq, tuple(types))
 
     async def timeline(self, dealership_id: str, session_id: str) -> tuple[JournalBlob, OpenBlob]:
         """The time line of a call that is over: which it is, and what it tells (`Timelines`)."""
@@ -405,11 +356,6 @@ class Calls(Publishing):
             detail = "This call is being put away. Ask again in a moment."
             raise Problem(409, detail, code="being_stored", headers={"Retry-After": "1"})
         return await self._timelines.of(await self._past.find(dealership_id, session_id))
-
-    def session(self, dealership_id: str, session_id: str) -> Session | None:
-        """The live session, for subscribing to its events; None when it is not live."""
-        call = self._held(dealership_id, session_id)
-        return call.room.session if call is not None and call.room is not None else None
 
     async def recording(
         self, dealership_id: str, session_id: str, track: str = TRAINEE
@@ -426,12 +372,6 @@ class Calls(Publishing):
             return None
 
     # the inside
-
-    def _held(self, dealership_id: str, session_id: str) -> Call | None:
-        call = self._calls.get(session_id)
-        if call is None or call.owner.dealership_id != dealership_id:
-            return None
-        return call
 
     def _opened(self, call: Call, session: Session) -> None:
         self._storing.opened(call, session)
@@ -461,12 +401,6 @@ class Calls(Publishing):
         log.info("session_recovered", session=call.id, duration_ms=told.duration_ms)
         if room.session.now_s() - told.duration_ms / 1000 > MAX_AWAY_S:
             room.end("client_lost")
-
-
-def calls_of(request: Request) -> Calls:
-    """The calls of the node that serves `request`."""
-    calls: Calls = request.app.state.calls
-    return calls
 
 
 def _begun() -> Problem:

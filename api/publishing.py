@@ -46,6 +46,12 @@ class Publishing:
     def live(self) -> int:
         return sum(not room.is_over for room in self.rooms)
 
+    def _held(self, dealership_id: str, session_id: str) -> Call | None:
+        call = self._calls.get(session_id)
+        if call is None or call.owner.dealership_id != dealership_id:
+            return None
+        return call
+
     def is_granted(self, session_id: str, token: str) -> bool:
         """Whether `token` is the resume token of a session that this node holds, or its
         partner's."""
@@ -132,10 +138,11 @@ class Publishing:
         None for a stranger to a call that is taken, who could not publish either.
         """
         call = self._publishable(session_id)
-        if call.room is not None:
-            if not (call.room.may_resume(token) or call.room.track_of(token) == PARTNER):
-                return []
-        return self.ice.links(session_id)
+        room = call.room
+        is_stranger = room is not None and not (
+            room.may_resume(token) or room.track_of(token) == PARTNER
+        )
+        return [] if is_stranger else self.ice.links(session_id)
 
     async def _open(self, call: Call) -> Room:
         if call.is_erased:

@@ -121,7 +121,7 @@ class SessionView(Wire):
     playbook: PlaybookView | None = None
     partner_id: str | None = None
     """Who plays the customer, if another person does."""
-    tracks: list[str] = []
+    tracks: Annotated[list[str], Field(default_factory=list)]
     """Those with a recording."""
     has_recording: bool = False
     language: str = "en"

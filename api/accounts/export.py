@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from api.accounts.views import user_view
-from api.calls import Calls
+from api.bus import Bus
 from api.services import Services
 from api.store.documents import SessionHead, User
 from api.store.repositories.sessions import SessionFilter
@@ -42,7 +42,7 @@ class _Pipe(io.RawIOBase):
         return b"".join(parts)
 
 
-async def archive(services: Services, calls: Calls, user: User) -> AsyncIterator[bytes]:
+async def archive(services: Services, calls: Bus, user: User) -> AsyncIterator[bytes]:
     """The archive's bytes: profile, sign-ins, consents, notices, and of each call its document,
     events and recording."""
     pipe = _Pipe()
@@ -85,7 +85,7 @@ async def _calls_of(services: Services, user: User) -> AsyncIterator[SessionHead
 
 
 async def _call(
-    services: Services, calls: Calls, out: zipfile.ZipFile, pipe: _Pipe, head: SessionHead
+    services: Services, calls: Bus, out: zipfile.ZipFile, pipe: _Pipe, head: SessionHead
 ) -> AsyncIterator[bytes]:
     folder = f"calls/{head.id}"
     _add(out, f"{folder}/call.json", await calls.view(head.dealership_id, head.id), services.now())

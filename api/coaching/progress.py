@@ -7,9 +7,10 @@ call's overall score is the mean of those it has.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Protocol
 
 from api.accounts.profile import Profiles
 from api.problems import Problem
@@ -41,7 +42,8 @@ class BeforeView(Wire):
 
 
 class AssignmentsView(Wire):
-    """Of the period: due in it or later, and given before its end."""
+    """Given before the period's end, and due in it or later, or open still; `overdue` are among
+    the open ones."""
 
     open: int = 0
     passed: int = 0
@@ -76,6 +78,31 @@ class TeamTotal(Wire):
     change: float | None
 
 
+class Given(Protocol):
+    """An assignment as far as it is counted."""
+
+    @property
+    def user_id(self) -> str: ...
+
+    @property
+    def status(self) -> str:
+        """open, passed, failed or cancelled."""
+        ...
+
+    @property
+    def due_at(self) -> datetime: ...
+
+
+class Assignments(Protocol):
+    """Where assignments are kept."""
+
+    async def of_period(
+        self, dealership_id: str, start: datetime, end: datetime, most: int
+    ) -> Sequence[Given]:
+        """Those given before `end` that are due at `start` or later, or are open still."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """Whose progress: everybody's of the dealership, of some teams, or one person's of those."""
@@ -106,9 +133,14 @@ class Report:
 
 
 class Progress:
-    def __init__(self, store: Store, profiles: Profiles) -> None:
+    """`assignments` are counted where they are kept."""
+
+    def __init__(
+        self, store: Store, profiles: Profiles, assignments: Assignments | None = None
+    ) -> None:
         self._store = store
         self._profiles = profiles
+        self._assignments = assignments
 
     async def of(self, scope: Scope, start: datetime, end: datetime, now: datetime) -> Report:
         """Salespeople, and whoever else has calls. Raises `Problem` (422) beyond the limits, and
@@ -129,8 +161,10 @@ class Progress:
         last = {each.user_id: each.start_time for each in reversed(found)}
         missing = [user.id for user in shown if user.id not in last]
         last |= await self._last_calls(scope, missing, since)
+        given = await self._given(scope, {user.id for user in shown}, start, end)
+        due = _counted(given, now)
         views = [
-            _person(user, self._profiles.name(user), recent, before, last.get(user.id))
+            _person(user, self._profiles.name(user), recent, before, last.get(user.id), due)
             for user in shown
         ]
         views.sort(key=lambda view: (view.name.casefold(), view.user_id))
@@ -139,7 +173,21 @@ class Progress:
 
     async def due(self, scope: Scope, report: Report, start: datetime, end: datetime) -> int:
         """How many open assignments of the report's people are due from `start` to `end`."""
-        return 0
+        given = await self._given(scope, {person.user_id for person in report.people}, start, end)
+        return sum(each.status == "open" and start <= each.due_at < end for each in given)
+
+    async def _given(
+        self, scope: Scope, user_ids: set[str], start: datetime, end: datetime
+    ) -> list[Given]:
+        if self._assignments is None or not user_ids:
+            return []
+        found = await self._assignments.of_period(
+            scope.dealership_id, start, end, MAX_ASSIGNMENTS + 1
+        )
+        if len(found) > MAX_ASSIGNMENTS:
+            detail = f"There are more than {MAX_ASSIGNMENTS} assignments: choose a shorter period."
+            raise Problem(422, detail, code="too_many")
+        return [each for each in found if each.user_id in user_ids]
 
     async def _people(self, scope: Scope) -> list[User]:
         """Those of the scope who can sign in."""
@@ -250,7 +298,12 @@ def _change(now: float | None, before: float | None) -> float | None:
 
 
 def _person(
-    user: User, name: str, now: Calls, before: Calls, last_call_at: datetime | None
+    user: User,
+    name: str,
+    now: Calls,
+    before: Calls,
+    last_call_at: datetime | None,
+    due: Mapping[str, Counter[str]],
 ) -> PersonView:
     this, that = _sum(now.get(user.id, ())), _sum(before.get(user.id, ()))
     return PersonView(
@@ -263,9 +316,19 @@ def _person(
         overall=this.mean("overall"),
         before=BeforeView(overall=that.mean("overall"), calls=that.calls),
         change=_change(this.mean("overall"), that.mean("overall")),
-        assignments=AssignmentsView(),
+        assignments=AssignmentsView(**dict(due.get(user.id, Counter()))),
         last_call_at=last_call_at,
     )
+
+
+def _counted(given: Iterable[Given], now: datetime) -> dict[str, Counter[str]]:
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for each in given:
+        if each.status in AssignmentsView.model_fields:
+            counts[each.user_id][each.status] += 1
+        if each.status == "open" and each.due_at < now:
+            counts[each.user_id]["overdue"] += 1
+    return dict(counts)
 
 
 def _total(views: Sequence[PersonView], now: Calls, before: Calls, ids: set[str]) -> TeamTotal:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from api import streaming
 from api.auth.roles import Owner, allows
 from api.board import Board, BoardView, MayRead
-from api.calls import calls_of
+from api.bus import bus_of
 from api.endpoint import Answer, endpoint
 from api.guard import Guard
 from api.identity import Identity, identity_of
@@ -35,7 +35,7 @@ async def get_board(request: Request) -> Response | BoardView:
     time one changes (at most four times a second) and a `gone` with its `id` for each that is over,
     or that you may not see any more.
     """
-    board, identity = calls_of(request).board, identity_of(request)
+    board, identity = bus_of(request).board, identity_of(request)
     if not streaming.is_wanted(request):
         return board.view(_sight(identity))
     if board.is_full:

@@ -28,8 +28,8 @@ from api.traffic import Traffic
 from engine.asr.remote import RemoteRecognizer
 from engine.embedding.embedder import Statistics
 from engine.events import Link
-from signaling import stack
 from engine.session import TRAINEE
+from signaling import stack
 from signaling.room import Room
 
 LINK: tuple[tuple[str, str, Callable[[Link], float]], ...] = (

@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import ownership
+from api.bus import bus_of
 from api.call import Call
-from api.calls import calls_of
 from api.endpoint import endpoint
 from api.identity import identity_of
 from api.services import services_of
@@ -63,7 +63,7 @@ class Joined(CallPreview):
 async def invite(request: Request, params: SessionPath) -> Response:
     """Invite somebody to play the customer."""
     identity = identity_of(request)
-    made = calls_of(request).invite(identity.dealership_id, params.id)
+    made = await bus_of(request).invite(identity.dealership_id, params.id)
     await _audited(request, "session.invite", params.id)
     view = InvitationView(code=made.code, expires_at=made.expires_at)
     headers = {"Cache-Control": "no-store"}
@@ -80,7 +80,7 @@ async def invite(request: Request, params: SessionPath) -> Response:
 )
 async def preview(request: Request, body: CodeBody) -> CallPreview:
     """What an invitation is to."""
-    call = calls_of(request).partners.find(identity_of(request).dealership_id, body.code)
+    call = await bus_of(request).invited_to(identity_of(request).dealership_id, body.code)
     return CallPreview(**await _shown(request, call))
 
 
@@ -94,10 +94,9 @@ async def preview(request: Request, body: CodeBody) -> CallPreview:
 )
 async def join(request: Request, body: JoinBody) -> Response:
     """Join a call as its customer, first or again."""
-    identity, partners = identity_of(request), calls_of(request).partners
-    call = partners.find(identity.dealership_id, body.code)
+    identity = identity_of(request)
     name = await services_of(request).people.name_of(identity.dealership_id, identity.user_id)
-    token = await partners.join(call, identity, name, body.consent)
+    call, token = await bus_of(request).join(identity, name, body.code, body.consent)
     await _audited(request, "session.join", call.id)
     whip_url = f"/api/v1/sessions/{call.id}/whip"
     joined = Joined(**await _shown(request, call), resume_token=token, whip_url=whip_url)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
@@ -15,8 +14,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from api import ownership, streaming
+from api.bus import bus_of
 from api.call import CallOwner
-from api.calls import calls_of
 from api.endpoint import Answer, endpoint
 from api.identity import Identity, identity_of
 from api.leftovers import STOPPED
@@ -38,8 +37,6 @@ from api.views import (
 from engine.events import TYPES, Event, SessionState, SessionType, Wire
 
 MAX_LIST = 200
-MAX_STREAMED = 1_000
-"""Events waiting for a slow reader of the stream; one more and it is closed, to be resumed."""
 
 
 class ListQuery(BaseModel):
@@ -108,9 +105,10 @@ class EventsQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     after: Annotated[int, Field(ge=0, le=2**53)] = 0
-    types: Annotated[
-        str, StringConstraints(max_length=400, pattern=rf"^({_TYPE})(,({_TYPE}))*$")
-    ] | None = None
+    types: (
+        Annotated[str, StringConstraints(max_length=400, pattern=rf"^({_TYPE})(,({_TYPE}))*$")]
+        | None
+    ) = None
 
     @property
     def wanted(self) -> tuple[str, ...]:
@@ -146,7 +144,7 @@ async def create(request: Request, body: CreateSession) -> Response:
     owner = CallOwner(
         identity.dealership_id, identity.user_id, team_id, identity.family, identity.issued_at
     )
-    view, token = await calls_of(request).create(body, owner)
+    view, token = await bus_of(request).create(body, owner)
     made = NewSession(**dict(view), resume_token=token)
     headers = {"Location": f"/api/v1/sessions/{view.id}", "Cache-Control": "no-store"}
     content = made.model_dump_json(by_alias=True)
@@ -157,7 +155,7 @@ async def create(request: Request, body: CreateSession) -> Response:
 async def list_sessions(request: Request, query: ListQuery) -> SessionPage:
     """The sessions that you may see: your own, those of your teams, or all of the dealership."""
     identity = identity_of(request)
-    return await calls_of(request).page(
+    return await bus_of(request).page(
         identity.dealership_id, query.filter(identity), query.sort, query.offset, query.limit
     )
 
@@ -172,7 +170,7 @@ async def list_sessions(request: Request, query: ListQuery) -> SessionPage:
 )
 async def get_session(request: Request, params: SessionPath) -> SessionView:
     """One session."""
-    return await calls_of(request).view(_dealership(request), params.id)
+    return await bus_of(request).view(_dealership(request), params.id)
 
 
 @endpoint(
@@ -187,7 +185,7 @@ async def get_session(request: Request, params: SessionPath) -> SessionView:
 )
 async def put_consent(request: Request, params: SessionPath, body: ConsentView) -> ConsentView:
     """Give consent, before the call begins."""
-    return await calls_of(request).consent(_dealership(request), params.id, body)
+    return await bus_of(request).consent(_dealership(request), params.id, body)
 
 
 @endpoint(
@@ -200,7 +198,7 @@ async def put_consent(request: Request, params: SessionPath, body: ConsentView) 
 )
 async def get_consent(request: Request, params: SessionPath) -> ConsentView:
     """The consent that was given."""
-    return await calls_of(request).consent_of(_dealership(request), params.id)
+    return await bus_of(request).consent_of(_dealership(request), params.id)
 
 
 @endpoint(
@@ -220,7 +218,7 @@ async def get_events(request: Request, params: SessionPath, query: EventsQuery) 
 
     With `Accept: text/event-stream` they come as they happen, from `Last-Event-ID` on.
     """
-    calls, after_seq = calls_of(request), query.after
+    calls, after_seq = bus_of(request), query.after
     session = (_dealership(request), params.id)
     if "last-event-id" in request.headers:
         after_seq = _seq(request.headers["last-event-id"])
@@ -250,33 +248,21 @@ async def _stream(
 ) -> AsyncIterator[ServerSentEvent]:
     """Journalled events, then live ones, without a gap or a repeat, until the call completes, this
     node stops, or the reader may read no more."""
-    calls, guard = calls_of(request), services_of(request).guard
+    calls, guard = bus_of(request), services_of(request).guard
     dealership_id = identity.dealership_id
     owner = await calls.owner_of(dealership_id, session_id)
-    queue: asyncio.Queue[Event] = asyncio.Queue(MAX_STREAMED)
-    behind = asyncio.Event()
-
-    def take(event: Event) -> None:
-        try:
-            queue.put_nowait(event)
-        except asyncio.QueueFull:
-            behind.set()
-
-    session = calls.session(dealership_id, session_id)
-    undo = session.subscribe(take) if session is not None else None
+    live = calls.follow(dealership_id, session_id)
     try:
         for event in await calls.events(dealership_id, session_id, after_seq, types):
             after_seq = event["seq"]
             yield _sse(event)
-        while (session is not None and session.state != "completed") or not queue.empty():
-            if behind.is_set():
-                return
+        while live is not None and not (live.is_over or live.is_behind):
             if not await guard.still(identity, "session.events", owner):
                 return
-            live = await streaming.soon(queue.get())
-            if live is None:
+            news = await streaming.soon(live.next())
+            if news is None:
                 continue
-            event = live.model_dump()
+            event = news.model_dump()
             if event["seq"] > after_seq:
                 after_seq = event["seq"]
                 if not types or event["type"] in types:
@@ -285,8 +271,8 @@ async def _stream(
                     # Where the call is not completed, the next node goes on with it.
                     return
     finally:
-        if undo is not None:
-            undo()
+        if live is not None:
+            live.close()
 
 
 def _sse(event: dict[str, object]) -> ServerSentEvent:
@@ -308,12 +294,10 @@ def _sse(event: dict[str, object]) -> ServerSentEvent:
     },
     errors=[400, 416],
 )
-async def get_recording(
-    request: Request, params: SessionPath, query: RecordingQuery
-) -> Response:
+async def get_recording(request: Request, params: SessionPath, query: RecordingQuery) -> Response:
     """The recording of a track, Ogg/Opus, in whole or in ranges; of a live call what there is by
     now."""
-    recording = await calls_of(request).recording(_dealership(request), params.id, query.track)
+    recording = await bus_of(request).recording(_dealership(request), params.id, query.track)
     if recording is None:
         raise Problem(404, "No recording is kept of this call.")
     return ranged(request, recording, "audio/ogg")
@@ -332,7 +316,7 @@ async def delete_consent(request: Request, params: SessionPath) -> Response:
     destroyed. Before a call begins, it only cannot begin."""
     identity = identity_of(request)
     await _recorded(request, "session.consent", params.id)
-    await calls_of(request).withdraw(identity.dealership_id, params.id, identity.user_id)
+    await bus_of(request).withdraw(identity.dealership_id, params.id, identity.user_id)
     return Response(status_code=204)
 
 
@@ -347,7 +331,7 @@ async def delete_consent(request: Request, params: SessionPath) -> Response:
 async def delete_session(request: Request, params: SessionPath) -> Response:
     """Destroy a session with all that was kept of it; a call that goes on ends."""
     await _recorded(request, "session.delete", params.id)
-    await calls_of(request).erase(_dealership(request), params.id)
+    await bus_of(request).erase(_dealership(request), params.id)
     return Response(status_code=204)
 
 

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from api import ownership
-from api.calls import calls_of
+from api.bus import bus_of
 from api.endpoint import Answer, endpoint
 from api.identity import identity_of
 from api.views import SessionPath, TimelineView
@@ -32,7 +32,7 @@ async def get_timeline(request: Request, params: SessionPath) -> Response:
 
     It is drawn soon after the call, else when it is asked for first: that may take a few seconds.
     """
-    made, content = await calls_of(request).timeline(identity_of(request).dealership_id, params.id)
+    made, content = await bus_of(request).timeline(identity_of(request).dealership_id, params.id)
     tag = f'"{made.blob_id}-{made.size_bytes}"'
     headers = {"ETag": tag, "Cache-Control": KEPT}
     known = request.headers.get("if-none-match", "").replace("W/", "").split(",")

@@ -26,7 +26,7 @@ from api.accounts.views import (
 )
 from api.auth import refresh
 from api.auth.roles import Owner
-from api.calls import calls_of
+from api.bus import bus_of
 from api.endpoint import Answer, endpoint
 from api.entity_tags import match, tagged
 from api.identity import identity_of
@@ -212,7 +212,7 @@ async def reset_second_factor(request: Request, params: IdPath) -> Response:
 )
 async def erase(request: Request, params: IdPath) -> Response:
     """Erase a person: account, profile, calls, recordings. There is no way back."""
-    calls = calls_of(request)
+    calls = bus_of(request)
     people = services_of(request).people
     await people.erase(identity_of(request), person_of(request), calls.erase_of)
     return Response(status_code=204)
@@ -240,7 +240,7 @@ async def export_user(request: Request, params: IdPath) -> Response:
         "Content-Disposition": f'attachment; filename="forecourt-{user.id}.zip"',
         "Cache-Control": "no-store",
     }
-    parts = export.archive(services, calls_of(request), user)
+    parts = export.archive(services, bus_of(request), user)
     return StreamingResponse(parts, media_type="application/zip", headers=headers)
 
 

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import negotiation, ownership
-from api.calls import calls_of
+from api.bus import bus_of
 from api.endpoint import Answer, endpoint
 from api.identity import identity_of
 from api.services import services_of
@@ -55,9 +55,9 @@ async def listen(request: Request, params: SessionPath) -> Response:
     identity, session_id = identity_of(request), params.id
     await _audited(request, "session.listen", session_id)
     name = await services_of(request).people.name_of(identity.dealership_id, identity.user_id)
-    answer, resource = await calls_of(request).listen(session_id, offer, identity, name)
+    answer, resource = await bus_of(request).listen(session_id, offer, identity, name)
     location = f"/api/v1/sessions/{session_id}/whep/{resource}"
-    links = calls_of(request).ice.links(session_id)
+    links = await bus_of(request).listener_links(identity.dealership_id, session_id, live=False)
     return negotiation.answered(answer, location, resource, links)
 
 
@@ -73,8 +73,9 @@ async def listen(request: Request, params: SessionPath) -> Response:
 async def describe(request: Request, params: SessionPath) -> Response:
     """What listening takes; relay credentials only where there is a live call to hear."""
     session_id = params.id
-    await calls_of(request).audible(identity_of(request).dealership_id, session_id)
-    return negotiation.described(request, calls_of(request).ice.links(session_id))
+    dealership_id = identity_of(request).dealership_id
+    links = await bus_of(request).listener_links(dealership_id, session_id)
+    return negotiation.described(request, links)
 
 
 @endpoint(
@@ -91,10 +92,11 @@ async def trickle(request: Request, params: ResourcePath) -> Response:
     """Send candidates (trickle ICE)."""
     fragment = await negotiation.fragment_of(request)
     resource = params.resource
-    user_id = identity_of(request).user_id
-    listener = calls_of(request).listeners.listener(params.id, resource, user_id)
     negotiation.check_entity_tag(request, resource)
-    return await negotiation.trickled(listener.trickle(fragment))
+    trickling = bus_of(request).trickle_to_listener(
+        identity_of(request), params.id, resource, fragment
+    )
+    return await negotiation.trickled(trickling)
 
 
 @endpoint(
@@ -107,8 +109,7 @@ async def trickle(request: Request, params: ResourcePath) -> Response:
 )
 async def delete(request: Request, params: ResourcePath) -> Response:
     """Stop listening."""
-    user_id = identity_of(request).user_id
-    await calls_of(request).listeners.leave(params.id, params.resource, user_id)
+    await bus_of(request).leave(identity_of(request), params.id, params.resource)
     return Response(status_code=200)
 
 
@@ -124,11 +125,9 @@ async def delete(request: Request, params: ResourcePath) -> Response:
 )
 async def put_mode(request: Request, params: ResourcePath, body: ModeBody) -> ModeView:
     """Monitor, whisper to the trainee alone, or barge in and be heard, and recorded, by all."""
-    identity, calls = identity_of(request), calls_of(request)
-    calls.listeners.listener(params.id, params.resource, identity.user_id)
-    if body.mode == "barge":
-        await calls.consent_to_barge(identity, params.id, body.consent())
-    track = calls.listeners.switch(params.id, params.resource, identity.user_id, body.mode)
+    track = await bus_of(request).switch(
+        identity_of(request), params.id, params.resource, body.mode, body.consent()
+    )
     await _audited(request, f"session.{body.mode}", params.id)
     return ModeView(mode=body.mode, track=track)
 

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from api import negotiation, ownership
 from api.accounts.sign_in import signed_out
-from api.calls import calls_of
+from api.bus import bus_of
 from api.endpoint import Answer, endpoint
 from api.guard import bearer_of
 from api.identity import identity_of
@@ -25,7 +25,7 @@ def _granted(request: Request, session_id: str) -> str | None:
     if hasattr(request.state, "identity"):
         return None
     token = bearer_of(request)
-    if token is None or not calls_of(request).is_granted(session_id, token):
+    if token is None or not bus_of(request).is_granted(session_id, token):
         raise signed_out()
     return token
 
@@ -52,9 +52,9 @@ async def publish(request: Request, params: SessionPath) -> Response:
     account = session_id if token else identity_of(request).user_id
     await services.limits.check("publish", address=client_of(request).address, account=account)
     offer = await negotiation.offer_of(request)
-    answer, resource = await calls_of(request).publish(session_id, offer, token)
+    answer, resource = await bus_of(request).publish(session_id, offer, token)
     location = f"/api/v1/sessions/{session_id}/whip/{resource}"
-    links = calls_of(request).ice.links(session_id)
+    links = await bus_of(request).ice_links(session_id, token)
     return negotiation.answered(answer, location, resource, links)
 
 
@@ -71,7 +71,7 @@ async def publish(request: Request, params: SessionPath) -> Response:
 async def describe(request: Request, params: SessionPath) -> Response:
     """What publishing takes, and STUN and TURN servers as `Link` headers."""
     token = _granted(request, params.id)
-    links = await calls_of(request).ice_links(params.id, token)
+    links = await bus_of(request).ice_links(params.id, token)
     return negotiation.described(request, links)
 
 
@@ -93,7 +93,7 @@ async def trickle(request: Request, params: ResourcePath) -> Response:
     resource = params.resource
     negotiation.check_entity_tag(request, resource)
     try:
-        return await negotiation.trickled(calls_of(request).trickle(params.id, resource, fragment))
+        return await negotiation.trickled(bus_of(request).trickle(params.id, resource, fragment))
     except LookupError as error:
         raise Problem(404, "No peer connection publishes here any more.") from error
 
@@ -110,7 +110,7 @@ async def trickle(request: Request, params: ResourcePath) -> Response:
 async def delete(request: Request, params: ResourcePath) -> Response:
     """End the call."""
     _granted(request, params.id)
-    await calls_of(request).end(params.id, params.resource)
+    await bus_of(request).end(params.id, params.resource)
     return Response(status_code=200)
 
 

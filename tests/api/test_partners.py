@@ -198,6 +198,7 @@ async def test_a_managers_modes_are_agreed_to_announced_and_audited(node: Node, 
     await until(trainee.present)
     assert (await manager.mode(mode="whisper")).json() == {"mode": "whisper", "track": "coach_1"}
     await until(lambda: trainee.party.hears(manager.party))
+    await asyncio.sleep(0.2)
     unasked = await manager.mode(mode="barge")
     assert (unasked.status_code, unasked.json()["code"]) == (403, "consent_needed")
     assert (await manager.mode(**BARGE)).status_code == 200

@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -123,6 +124,43 @@ async def test_a_team_is_told_of_what_was_done_in_it_by_whom_it_has(staff: Staff
     }
     assert (await told(staff, (one,), other.id)).people == []
     assert (await told(staff, ())).people == []
+
+
+@dataclass(frozen=True)
+class One:
+    user_id: str
+    status: str
+    due_at: datetime
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Keeps assignments in a list."""
+
+    given: list[One]
+
+    async def of_period(
+        self, dealership_id: str, start: datetime, end: datetime, most: int
+    ) -> list[One]:
+        return self.given[:most]
+
+
+async def test_assignments_are_counted_by_how_they_stand(staff: Staff) -> None:
+    bo, di = await staff.person("Bo Lund"), await staff.person("Di Lund")
+    standing = ["passed", "failed", "failed", "cancelled", "open", "open"]
+    dues = [TODAY + DAY] * 4 + [TODAY + 2 * DAY, TODAY - DAY]
+    given = [One(bo.id, status, due) for status, due in zip(standing, dues, strict=True)]
+    given.append(One(new_id(), "open", TODAY + DAY))  # somebody else's
+    kept = Kept(given)
+    progress = Progress(staff.services.store, staff.services.profiles, kept)
+    scope = Scope(staff.id)
+    report = await progress.of(scope, SINCE, TODAY, TODAY)
+    counted = {each.user_id: each.assignments.model_dump() for each in report.people}
+    assert counted == {
+        bo.id: {"open": 2, "passed": 1, "failed": 2, "overdue": 1},
+        di.id: {"open": 0, "passed": 0, "failed": 0, "overdue": 0},
+    }
+    assert await progress.due(scope, report, TODAY, TODAY + 7 * DAY) == 1
 
 
 @pytest.mark.slow

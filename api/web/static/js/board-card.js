@@ -93,7 +93,8 @@ export class BoardCard {
   }
 
   #head({ name, sessionType, teamId, status }) {
-    this.#name.textContent = name;
+    // It is looked up when the call begins.
+    this.#name.textContent = name || "…";
     this.#name.title = name;
     const team = this.#teamName(teamId);
     this.#what.textContent = [kindName(sessionType), team].filter(Boolean).join(" · ");

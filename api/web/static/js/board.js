@@ -33,7 +33,8 @@ class Board {
     this.#filters = new Filters(() => this.#filtered());
     this.offer();
     this.#filters.recall();
-    byId("filter-name").addEventListener("input", () => this.#filtered());
+    // While one types, not only when one is done.
+    byId("filter-name").addEventListener("input", ({ target }) => target.dispatchEvent(new Event("change", { bubbles: true })));
     byId("board-sort").addEventListener("click", () => {
       this.#arrange({ isAsked: true });
       byId("board-title").focus();

@@ -6,7 +6,7 @@ import { alertName } from "./board-card.js";
 import { byId, element, icon } from "./element.js";
 import { clock } from "./moment.js";
 
-const ASK_EVERY_MS = 2000;
+const ASK_EVERY_MS = 3000;
 
 export class CallAlerts {
   #root = byId("call-alerts");
@@ -39,7 +39,7 @@ export class CallAlerts {
 
   async #ask(sessionId, turn) {
     try {
-      const { calls } = await get("/board", { id: sessionId });
+      const { calls } = await get("/board");
       if (turn !== this.#turn) return;
       this.#take(calls.find(({ id }) => id === sessionId)?.alerts ?? []);
     } catch (problem) {

@@ -2,6 +2,8 @@
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 10_000;
+/** The node sends a comment every 15 s at the least: what is silent for longer is broken, whatever the network says. */
+const SILENT_MS = 40_000;
 /** A longer event is none of the node's; the connection is begun afresh. */
 const MOST_LETTERS = 1_000_000;
 
@@ -20,7 +22,7 @@ export async function streamed(open, { lastEventId = null, onEvent, onState = ()
       if (answer.status === 204) return;
       wait = FIRST_WAIT_MS;
       onState(true);
-      for await (const event of eventsOf(answer.body)) {
+      for await (const event of eventsOf(watched(answer.body))) {
         if (event.id !== null) last = event.id;
         onEvent(event);
       }
@@ -51,6 +53,22 @@ export async function* eventsOf(body) {
       event = fresh();
     }
   }
+}
+
+function watched(body) {
+  let timer = 0;
+  const wait = (controller) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => controller.error(new Error("Nothing came any more.")), SILENT_MS);
+  };
+  return body.pipeThrough(new TransformStream({
+    start: wait,
+    transform(bytes, controller) {
+      wait(controller);
+      controller.enqueue(bytes);
+    },
+    flush: () => clearTimeout(timer),
+  }));
 }
 
 const fresh = () => ({ id: null, name: "message", data: [] });

@@ -32,6 +32,7 @@ export class Transcript {
     if (!words && !committed && !tentative) return;
     const row = this.#rows.get(utterance.key) ?? this.#add(utterance, name);
     row.time.textContent = clock(utterance.startMs);
+    if (row.startMs !== utterance.startMs) this.#place(row, utterance.startMs);
     const settled = words ? words.map(({ text }) => text).join(" ") : committed;
     row.settled.textContent = settled;
     row.gap.data = settled && tentative ? " " : "";
@@ -52,16 +53,21 @@ export class Transcript {
       "div", { class: "utterance", "data-track": utterance.track },
       time, element("span", { class: "speaker" }, name), element("p", {}, settled, gap, tentative),
     );
-    this.#rows.set(utterance.key, { line, time, settled, gap, tentative, startMs: utterance.startMs });
-    this.#place(line, utterance.startMs);
-    return this.#rows.get(utterance.key);
+    const row = { line, time, settled, gap, tentative, startMs: null };
+    this.#rows.set(utterance.key, row);
+    this.#place(row, utterance.startMs);
+    return row;
   }
 
-  // In the order they began: two who speak at once are told of in any order.
-  #place(line, startMs) {
-    const after = [...this.#rows.values()].filter((row) => row.line !== line && row.startMs > startMs);
-    const next = after.reduce((first, row) => (first === null || row.startMs < first.startMs ? row : first), null);
-    this.#log.insertBefore(line, next?.line ?? null);
+  // In the order they began, which is known for sure at the end: two who speak at once are told of in any order.
+  #place(row, startMs) {
+    row.startMs = startMs;
+    let next = null;
+    for (const other of this.#rows.values()) {
+      if (other !== row && other.startMs > startMs && (next === null || other.startMs < next.startMs)) next = other;
+    }
+    const before = next?.line ?? null;
+    if (!row.line.isConnected || row.line.nextElementSibling !== before) this.#log.insertBefore(row.line, before);
   }
 
   #scrolled() {
