@@ -7,6 +7,8 @@ import { TRAINEE, wayOf } from "./voices.js";
 
 const ICONS = { partner: "customer", monitor: "headphones", whisper: "whisper", barge: "megaphone" };
 const SPEAKING_FOR_MS = 400;
+/** Of those who only listen, so many are told by name where there are more. */
+const MOST_NAMED = 2;
 
 export class Presence {
   #root;
@@ -59,7 +61,16 @@ export class Presence {
 
   #lay() {
     this.#rows.clear();
-    const rows = this.#people.map((person) => this.#row(person));
+    const silent = this.#people.filter((person) => wayOf(person) === "monitor");
+    // Whoever looks finds themselves first.
+    const named = silent.toSorted((a, b) => (b.personId === this.#selfId) - (a.personId === this.#selfId)).slice(0, silent.length > MOST_NAMED + 1 ? MOST_NAMED : silent.length);
+    const rows = [...this.#people.filter((person) => wayOf(person) !== "monitor"), ...named].map((person) => this.#row(person));
+    const more = silent.filter((person) => !named.includes(person));
+    if (more.length) {
+      const chip = this.#chip(null, "monitor", "headphones", text("page.presence.more", { count: more.length }));
+      chip.title = more.map(({ name }) => name).join(", ");
+      rows.push(chip);
+    }
     if (this.#trainee !== null) rows.unshift(this.#chip(TRAINEE, "trainee", "person", text("page.presence.trainee", { name: this.#trainee })));
     if (!this.#people.length) rows.push(element("li", { class: "nobody" }, text(this.#nobody)));
     this.#root.replaceChildren(...rows);
