@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,7 +16,8 @@ from api.account_client import Account
 from signaling import stack
 from tests.api.conftest import CONSENT
 from tests.api.people import joined
-from tests.node import Node
+from tests.node import Node, running
+from tests.recording import length_ms
 from tests.signaling.calling import until
 from tests.signaling.party import Party
 
@@ -227,6 +229,39 @@ async def test_a_managers_modes_are_agreed_to_announced_and_audited(node: Node, 
         assert time.monotonic() < until_s, mine
         await asyncio.sleep(0.1)
     assert mine == ["session.listen", *[f"session.{mode}" for mode in modes[1:]], "session.leave"]
+
+
+async def test_both_come_back_to_a_call_whose_node_was_killed(tmp_path: Path) -> None:
+    stack.use_loopback(True)
+    with running(tmp_path / "data") as node:
+        cast = Cast(node)
+        trainee = await cast.trainee()
+        partner = await cast.partner(trainee)
+        await trainee.publish()
+        await partner.publish()
+        await until(lambda: trainee.party.hears(partner.party))
+        await asyncio.sleep(2.0)
+        node.kill()
+        await asyncio.to_thread(node.start)
+        for client in (trainee, partner):
+            await client.party.close()
+            client.party = Party(30)
+            await client.publish()
+        await until(lambda: partner.party.hears(trainee.party) and trainee.present())
+        await asyncio.sleep(1.0)
+        path = f"/sessions/{trainee.session_id}"
+        grant = {"Authorization": f"Bearer {trainee.token}"}
+        assert (await trainee.http.delete(trainee.location, headers=grant)).status_code == 200
+        deadline_s = time.monotonic() + 15
+        while len((await trainee.http.get(path)).json()["tracks"]) < 2:
+            assert time.monotonic() < deadline_s
+            await asyncio.sleep(0.2)
+        for track in ("trainee", "partner"):
+            kept = await trainee.http.get(f"{path}/recording", params={"track": track})
+            seconds = length_ms(kept.content) / 1000
+            assert seconds > 3.0
+        await cast.close()
+    stack.use_loopback(False)
 
 
 @pytest.mark.parametrize("who", ["listener", "partner"])

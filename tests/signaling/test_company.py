@@ -215,6 +215,24 @@ async def test_a_partner_joins_late_leaves_and_returns_on_one_time_line(tmp_path
     assert len(held.recorded("partner") & set(late.sent)) > 20
 
 
+async def test_while_the_trainee_pauses_nobody_is_heard_or_kept(tmp_path: Path) -> None:
+    async with meeting(tmp_path) as held:
+        trainee, partner = await held.trainee(), await held.partner()
+        manager, _ = await held.listener(1)
+        await until(lambda: manager.hears(partner) and trainee.hears(partner))
+        trainee.channel.send('{"type": "pause"}')
+        await until(lambda: held.room.session.state == "paused")
+        await asyncio.sleep(0.2)
+        said, begun = len(partner.sent), len(manager.heard)
+        await asyncio.sleep(0.8)
+        unheard = partner.sent[said:]
+        assert len(manager.heard) == begun
+        trainee.channel.send('{"type": "resume"}')
+        await until(lambda: manager.hears(partner, begun) and manager.hears(trainee, begun))
+    assert len(unheard) > 30
+    assert not held.recorded("partner") & set(unheard[:-10])
+
+
 async def test_a_stranger_is_not_the_partner_and_nobody_is_before_the_call(tmp_path: Path) -> None:
     async with meeting(tmp_path) as held:
         with pytest.raises(Busy):
