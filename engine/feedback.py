@@ -51,6 +51,8 @@ MUCH_QUIETER_DB = -10.0
 WEAK_CONCEALED_PCT = 4.0
 WEAK_JITTER_MS = 20.0
 WEAK_LAG_MS = 150.0
+OWN_VOICE = frozenset({"too_quiet", "too_loud", "monologue", "long_pause"})
+"""Rules about level and talk: they cannot judge while the microphone hears others, too."""
 AFTER_WEAK_MS = 5_000
 """As far as what is measured of the speaker looks back: so long a weak link is held against it."""
 
@@ -61,6 +63,8 @@ class Now(NamedTuple):
     features: Features
     link: Link | None
     volume_feedback: bool
+    echo: bool = False
+    """Whether the microphone hears others, too, from the person's loudspeaker."""
 
 
 Measure = Callable[[Now], float | None]
@@ -264,7 +268,8 @@ class Coach:
             self._weak_until_ms = t_ms + AFTER_WEAK_MS
         trouble = weak = t_ms < self._weak_until_ms
         for rule in self._rules:
-            value = None if weak and rule.by_ear else rule.measure(now)
+            blind = (weak and rule.by_ear) or (now.echo and rule.code in OWN_VOICE)
+            value = None if blind else rule.measure(now)
             state = self._states[rule.code]
             wants = state.due(rule, value, t_ms)
             trouble = trouble or state.beyond_since_ms is not None

@@ -194,6 +194,8 @@ class Player:
             session.tracks[record["track"]].objection(scores, tuple(record["span"]))
         elif kind == "track":
             session.add_track(record["track"])
+        elif kind == "echo":
+            session.tracks[record["track"]].echo(record["on"])
         elif kind == "skip":
             session.skip(record["track"], record["to"])
         elif kind == "command":

@@ -206,9 +206,15 @@ class Session:
             track = self.tracks[frame.track]
             track.push(frame)
             if self._conversation is not None and frame.track in self._talkers:
-                spoke = track.is_voiced if frame.source.measured else None
+                is_own = frame.source.measured and not track.hears_echo
+                spoke = track.is_voiced if is_own else None
                 number = self._talkers.index(frame.track)
                 self._conversation.push(number, ms_of(frame.start_sample), spoke)
+
+    def played(self, track: str, frame: Frame) -> None:
+        """A frame of another person's sound that plays to the person of `track`."""
+        if frame.source.measured and track in self.tracks:
+            self.tracks[track].played(frame)
 
     def anchored(self, track: str, anchor: Anchor) -> None:
         self.record("anchor", track=track, **asdict(anchor))

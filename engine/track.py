@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 
+from analyzers.echo import Echo
 from analyzers.talk import Talk
 from engine.asr.correction import Corrector
 from engine.asr.cut import cut_point
 from engine.asr.window import Hypothesis, Kind, Recognizer, SpokenWord, Window
 from engine.catalogue import catalogue
-from engine.events import Feedback, Link, Meters, Metrics, TranscriptFinal, Wire
+from engine.events import Degraded, Feedback, Link, Meters, Metrics, TranscriptFinal, Wire
 from engine.features import HANGOVER_MS, Baseline, Features, TrackAnalyzers
 from engine.feedback import Coach, Now
 from engine.frames import FRAME_MS, SAMPLE_RATE, Frame, Ring, Source, ms_of
@@ -105,6 +106,9 @@ class Track:
         self._guide: Guide | None = None
         if lesson is not None:
             self._guide = Guide(lesson, emit=emit, never=self._heard, record=self._judged)
+        self._echo: Echo | None = None
+        self.hears_echo = False
+        """Whether the microphone hears what is played to the person."""
         self._talk = talk
         self._lateness = Lateness()
         self._play: tuple[Source, int] | None = None
@@ -141,6 +145,24 @@ class Track:
             self._on_features(end_ms, self._analyzers.features())
         if end_ms % METRICS_EVERY_MS < FRAME_MS:
             self.summarise()
+        if self._echo is not None and frame.source.measured:
+            changed = self._echo.hear(frame.start_sample, frame.pcm)
+            if changed is not None:
+                self._record("echo", track=self.name, at=frame.end_sample, on=changed)
+                self.echo(changed)
+
+    def played(self, frame: Frame) -> None:
+        """A frame of somebody else's sound that plays to this person."""
+        if self._echo is None:
+            self._echo = Echo()
+        self._echo.play(frame.start_sample, frame.pcm)
+
+    def echo(self, on: bool) -> None:
+        """The microphone hears what is played, or does so no more: rules about level and talk wait
+        meanwhile."""
+        self.hears_echo = on
+        why = "the microphone hears the loudspeaker" if on else "gone"
+        self._emit(Degraded(what="echo", why=why, until_ms=None if on else self.end_ms))
 
     def skip(self, to_sample: int) -> None:
         """The time line goes on at `to_sample`; what lies between was never heard.
@@ -283,7 +305,9 @@ class Track:
         if not self._is_coached:
             return
         self._stretches.push(features)
-        cue = self._coach.step(t_ms, Now(features, self.link, self._volume_feedback))
+        cue = self._coach.step(
+            t_ms, Now(features, self.link, self._volume_feedback, self.hears_echo)
+        )
         if cue is not None:
             self._cues.append(cue)
             self._emit(cue)

@@ -173,7 +173,15 @@ class Company:
     # who hears whom
 
     def heard(self, source: str, frames: list[Frame]) -> None:
-        """What `source` was decoded to."""
+        """What `source` was decoded to: it plays to others, whose microphones may hear it."""
+        coach = self._coaches.get(source)
+        hearers = [TRAINEE] if source != TRAINEE else []
+        is_for_all = source != PARTNER and (coach is None or coach.mode == "barge")
+        if is_for_all and self.partner is not None and self.partner.transport is not None:
+            hearers.append(PARTNER)
+        for hearer in hearers:
+            for frame in frames:
+                self._session.played(hearer, frame)
 
     def forward(self, source: str, start_rtp: int, payload: bytes) -> None:
         """A packet for everybody but whoever said it."""

@@ -246,6 +246,24 @@ def test_pauses_commands_jumps_and_a_bad_link_are_replayed(path: Path, reading: 
     assert "link_trouble" in codes(again.after)
 
 
+def test_an_echo_is_told_holds_rules_back_and_is_replayed(path: Path, reading: Samples) -> None:
+    """The partner's voice comes out of a loudspeaker and back in, louder than the check allows."""
+    take = Take(path)
+    session = take.session
+    session.enter("active")
+    begun = session.tracks[TRACK].end_sample
+    pcm = np.roll(reading, 0)[: 12 * SAMPLE_RATE]
+    for at in range(0, pcm.size // 320 * 320, 320):
+        played = Frame("partner", begun + at - 320 * 10, pcm[at : at + 320], Source.RECEIVED)
+        session.played(TRACK, played)
+        take.play(pcm[at : at + 320])
+    assert session.tracks[TRACK].hears_echo
+    take.play(silence(1.0))
+    take.end()
+    told = [event["data"] for event in same(path).after if event["type"] == "degraded"]
+    assert [(each["what"], each["untilMs"]) for each in told] == [("echo", None)]
+
+
 def test_speech_that_is_cut_and_answers_that_fail_are_replayed(
     path: Path, reading: Samples
 ) -> None:

@@ -354,7 +354,8 @@ def test_commands_are_inputs_and_a_bookmark_is_an_event(journal: Journal) -> Non
         (500, {"type": "bookmark", "label": "the objection"}),
         (500, {"type": "pause"}),
     ]
-    assert [event.data for event in events] == [{"atMs": 500, "label": "the objection", "author": None}]
+    said = {"atMs": 500, "label": "the objection", "author": None}
+    assert [event.data for event in events] == [said]
 
 
 def test_meters_are_neither_numbered_nor_journalled(journal: Journal) -> None:
