@@ -20,6 +20,7 @@ from api.rooms import Rooms
 from api.views import ConsentView
 from engine.asr.window import Recognizer
 from engine.events import Bookmark, Mode, Note
+from engine.session import Session
 from signaling.ice import IceSettings
 from signaling.room import Room
 
@@ -115,18 +116,20 @@ class Meeting(Publishing):
 
     # events
 
+    def session(self, dealership_id: str, session_id: str) -> Session | None:
+        """The live session; None where it is not live on this node."""
+        call = self._held(dealership_id, session_id)
+        return None if call is None or call.room is None else call.room.session
+
     def follow(self, dealership_id: str, session_id: str) -> Following | None:
         """A live call's events from now on; None where it is not live."""
-        call = self._held(dealership_id, session_id)
-        return None if call is None or call.room is None else Following(call.room.session)
+        session = self.session(dealership_id, session_id)
+        return None if session is None else Following(session)
 
     async def note(self, dealership_id: str, session_id: str, said: Note | Bookmark) -> bool:
         """Tell everybody in a live call what somebody noted; whether it is live."""
-        call = self._held(dealership_id, session_id)
-        if call is None or call.room is None or call.is_erased:
-            return False
-        session = call.room.session
-        if session.state in ("created", "completed"):
+        session = self.session(dealership_id, session_id)
+        if session is None or session.state in ("created", "completed"):
             return False
         session.emit(said)
         return True

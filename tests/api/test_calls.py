@@ -418,7 +418,7 @@ async def test_another_dealerships_calls_are_not_there(tmp_path: Path) -> None:
                 calls.consent(OTHER.dealership_id, session_id, CONSENT),
                 calls.consent_of(OTHER.dealership_id, session_id),
                 calls.recording(OTHER.dealership_id, session_id),
-                calls.audible(OTHER.dealership_id, session_id),
+                calls.listener_links(OTHER.dealership_id, session_id),
                 calls.withdraw(OTHER.dealership_id, session_id, OWNER.user_id),
                 calls.events(OTHER.dealership_id, session_id, 0),
             ):

@@ -1,7 +1,7 @@
 """Three browsers in one call: what each was sent, and what was kept, by correlation with voices.
 
-Each browser's microphone plays a voice of its own. What a page is sent of the others is taped in it,
-each track apart; the recordings come from the node.
+Each browser's microphone plays a voice of its own. What a page is sent of the others is taped
+there, each track apart; the recordings come from the node.
 """
 
 from __future__ import annotations
