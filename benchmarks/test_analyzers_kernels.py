@@ -14,6 +14,7 @@ import pytest
 from analyzers.activity import ActiveLevel, LevelVariation, ShortSpeechLevel
 from analyzers.clarity import NoiseFloor
 from analyzers.clipping import Clipping
+from analyzers.echo import Echo
 from analyzers.endings import Endings
 from analyzers.fillers import lexicon
 from analyzers.intonation import Contour, FinalContour
@@ -170,3 +171,16 @@ def test_fillers_in_a_final_of_forty_words(benchmark):
     text = "So, um, I think you know it is, like, a kind of good car for the two of you. " * 2
     words = [(word, 300 * i, 300 * i + 250, 0.9) for i, word in enumerate(text.split())]
     assert len(benchmark(lexicon().find, words)) == 6
+
+
+def test_one_second_of_a_microphone_while_others_are_played(benchmark):
+    echo, at_sample = Echo(), iter(range(0, 10**9, 320))
+
+    def second():
+        for frame in VOICE[:FRAMES]:
+            start_sample = next(at_sample)
+            echo.play(start_sample, frame)
+            echo.hear(start_sample, frame)
+
+    benchmark(second)
+    benchmark.extra_info["frames_per_round"] = FRAMES
