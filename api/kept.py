@@ -18,7 +18,7 @@ from api.store.blobs import Blobs, open_blobs
 from api.store.crypto import DataKey
 from api.store.documents import TrainingSession
 from api.store.store import Store
-from engine.session import TRAINEE
+from engine.session import TRACKS, TRAINEE
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +72,8 @@ def _on_disk(
     disk = SealedDisk(key, session.dealership_id, session.id)
     try:
         journal = b"".join(disk.chunks(folder.journal))
-        recordings = {}
-        if with_audio and folder.recording().exists():
-            recordings[TRAINEE] = b"".join(disk.chunks(folder.recording()))
+        tracks = [track for track in TRACKS if with_audio and folder.recording(track).exists()]
+        recordings = {track: b"".join(disk.chunks(folder.recording(track))) for track in tracks}
     except FileNotFoundError:
         # Never there, or put away at this moment.
         return None
@@ -92,4 +91,6 @@ async def _in_blobs(blobs: Blobs, session: TrainingSession, key: DataKey, with_a
     recordings = {}
     if with_audio and session.recording is not None:
         recordings[TRAINEE] = await read("recording")
+    for track in session.recordings if with_audio else ():
+        recordings[track] = await read(f"recording {track}")
     return Kept(session.id, await read("journal"), recordings)

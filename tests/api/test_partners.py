@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -167,6 +169,15 @@ async def test_a_partner_is_invited_joins_leaves_comes_back_and_both_are_kept(ca
     for track in ("trainee", "partner"):
         kept = await trainee.http.get(f"{path}/recording", params={"track": track})
         assert kept.content.startswith(b"OggS")
+    again = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "api.cli", "replay", trainee.session_id]
+        + ["--data", str(cast.node.data)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert again.returncode == 0, again.stdout + again.stderr
     missing = await trainee.http.get(f"{path}/recording", params={"track": "coach_1"})
     assert missing.status_code == 404
     # The call is not the partner's to read; the consent is.
