@@ -23,6 +23,10 @@ from api.playbooks import Playbooks
 from api.recognizer import NodeRecognizer
 from api.retention import Retention
 from api.routes import (
+    annotations as remarks,
+)
+from api.routes import (
+    assignments,
     audit,
     auth,
     board,
@@ -38,6 +42,7 @@ from api.routes import (
     partners,
     playbooks,
     progress,
+    scorecards,
     sessions,
     teams,
     timeline,
@@ -76,6 +81,9 @@ ENDPOINTS = [
     *sessions.endpoints,
     *board.endpoints,
     *timeline.endpoints,
+    *remarks.endpoints,
+    *scorecards.endpoints,
+    *assignments.endpoints,
     *media.endpoints,
     *whip.endpoints,
     *whep.endpoints,

@@ -36,11 +36,13 @@ NOTHING: Vendored = MappingProxyType({})
 def vendored(packages: Path) -> Vendored:
     """What the pages load of the npm packages in the folder `packages`. Files that were not fetched
     are left out: a page whose library is missing does without it."""
-    uplot = packages / "uplot"
+    uplot, waves = packages / "uplot", packages / "wavesurfer.js"
     wanted = {
         "vendor/uplot/uPlot.esm.js": uplot / "dist" / "uPlot.esm.js",
         "vendor/uplot/uPlot.min.css": uplot / "dist" / "uPlot.min.css",
         "vendor/uplot/LICENSE": uplot / "LICENSE",
+        "vendor/wavesurfer/wavesurfer.esm.js": waves / "dist" / "wavesurfer.esm.js",
+        "vendor/wavesurfer/LICENSE": waves / "LICENSE",
     }
     return {name: file for name, file in wanted.items() if file.is_file()}
 

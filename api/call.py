@@ -233,6 +233,7 @@ class Call:
             volume_feedback=self.volume_feedback,
             playbook=self.playbook_view(),
             partner_id=self.partner.person.id if self.partner else None,
+            assignment_id=self.created.assignment_id,
         )
         if self.room is None:
             return view

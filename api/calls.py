@@ -152,6 +152,7 @@ class Calls(Meeting):
             volume_feedback=VolumeJudgement(enabled=judged.enabled, reason=judged.reason),
             playbook=used,
             node=self._keep.node,
+            assignment_id=request.assignment_id,
         )
         key, wrapped = self._keep.vault.new_key(session)
         session = session.model_copy(update={"data_key": wrapped})

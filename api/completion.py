@@ -13,6 +13,7 @@ from typing import Literal
 
 import structlog
 
+from api.coaching.attempts import on_completed
 from api.delivery import stored
 from api.folders import Folder
 from api.keep import Keep
@@ -84,6 +85,9 @@ async def complete(
     if document is None or (is_recorded and document.data_key is None):
         # It was erased meanwhile.
         await stored(lambda: _remove_blobs(keep, folder), session_id, "blobs")
+    if document is not None:
+        over = document
+        await stored(lambda: on_completed(keep, over), session_id, "assignment")
     on_stored()
     await stored(lambda: asyncio.to_thread(folder.remove), session_id, "folder")
     log.info("session_stored", session=session_id)
@@ -117,7 +121,9 @@ async def complete_lost(keep: Keep, head: SessionHead) -> None:
             fields |= _counts(told) | _words(key, session, told)
         return fields
 
-    await keep.store.sessions.change(head.dealership_id, head.id, changed)
+    over = await keep.store.sessions.change(head.dealership_id, head.id, changed)
+    if over is not None:
+        await on_completed(keep, over)
     log.warning("session_files_lost", session=head.id, events=told.last_seq)
 
 
@@ -131,6 +137,8 @@ async def erase(keep: Keep, folder: Folder, how: Erasing) -> None:
     await asyncio.to_thread(folder.begin_erasing, how)
     await keep.store.sessions.erase(dealership_id, session_id)
     await keep.store.events.remove_of(dealership_id, session_id)
+    await keep.store.annotations.remove_of(dealership_id, session_id)
+    await keep.store.scorecards.remove_of(dealership_id, session_id)
     await _remove_blobs(keep, folder)
     if how == "removed":
         await keep.store.consents.remove_of(dealership_id, session_id)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from api import completion
+from api.coaching.attempts import on_completed
 from api.folders import Folder, Folders
 from api.keep import Keep
 from api.sealed import SealedDisk
@@ -86,6 +87,7 @@ async def _look(keep: Keep, folder: Folder) -> Unfinished | None:
         log.error("folder_without_session", session=session_id)
         return None
     if head.status == "completed" or head.data_key is None:
+        await on_completed(keep, head)
         await asyncio.to_thread(folder.remove)
         return None
     try:

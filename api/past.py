@@ -71,6 +71,7 @@ def view_of(session: SessionHead) -> SessionView:
         playbook=None if playbook is None else PlaybookView(**dict(playbook)),
         has_recording=session.recording is not None,
         partner_id=session.partner_id,
+        assignment_id=session.assignment_id,
         tracks=[*([TRAINEE] if session.recording is not None else []), *session.recordings],
         language=session.language,
         metrics=metrics,

@@ -82,6 +82,7 @@ class Retention:
         await store.idempotency.forget_expired(dealership.id, now)
         await store.notifications.forget_before(dealership.id, now - NOTICES_KEPT)
         await store.digests.forget_before(dealership.id, now - NOTICES_KEPT)
+        await store.assignments.forget_before(dealership.id, now - keep)
         return erased
 
     async def _dealerships(self) -> AsyncIterator[Dealership]:

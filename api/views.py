@@ -58,6 +58,8 @@ class CreateSession(Wire):
     device: Device = Device()
     language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}$")] = "en"
     """What the trainee speaks, as ISO 639-1; it does not change during a call."""
+    assignment_id: SessionId | None = None
+    """What the call is an attempt at."""
 
     def volume_feedback(self) -> VolumeFeedback:
         """Level is judged only against a baseline and only with automatic gain control off."""
@@ -121,6 +123,8 @@ class SessionView(Wire):
     playbook: PlaybookView | None = None
     partner_id: str | None = None
     """Who plays the customer, if another person does."""
+    assignment_id: str | None = None
+    """What it is an attempt at."""
     tracks: Annotated[list[str], Field(default_factory=list)]
     """Those with a recording."""
     has_recording: bool = False

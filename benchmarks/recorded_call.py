@@ -7,7 +7,6 @@ For measurements and tests of what is done with calls afterwards.
 from __future__ import annotations
 
 import asyncio
-import json
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import asdict
@@ -21,7 +20,6 @@ from numpy.typing import NDArray
 
 from api.accounts.vault import Vault
 from api.completion import blob_of
-from api.ids import new_id
 from api.payloads import sealed_event
 from api.services import utc_now
 from api.store.blobs import Blobs
@@ -44,11 +42,11 @@ PACKET = RATE // 50
 ROUND_S = 40
 """What is played over and over; where there are two, each speaks for half of it."""
 FINAL_MS = 4_000
-WORDS = (
+TEXT = (
     "It was the best of times it was the worst of times it was the age of wisdom it was the age of "
     "foolishness it was the epoch of belief it was the epoch of incredulity it was the season of "
     "light it was the season of darkness it was the spring of hope it was the winter of despair"
-).split()
+)
 LOUD = 0.01
 """Of full scale: a frame above it is taken for speech."""
 TIPS = (
@@ -198,6 +196,7 @@ def _measured(pcm: NDArray[np.int16]) -> list[dict[str, Any]]:
 
 def _events(seconds: int, tracks: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Finals every 4 s, a tip every 40 s, stages of a playbook and a bookmark."""
+    read = TEXT.split()
     told: list[tuple[int, str | None, str, dict[str, Any]]] = [
         (0, None, "session.state", {"state": "active", "reason": None})
     ]
@@ -207,7 +206,7 @@ def _events(seconds: int, tracks: Sequence[str]) -> Iterator[dict[str, Any]]:
         step = (FINAL_MS - 300) // 10
         words = [
             [
-                WORDS[(number * 10 + at) % len(WORDS)],
+                read[(number * 10 + at) % len(read)],
                 start_ms + at * step,
                 start_ms + (at + 1) * step,
                 0.9,

@@ -27,6 +27,7 @@ class Waveform:
         self._per_peak = rate // PEAKS_PER_S
         self._peaks = np.zeros(0, np.uint8)
         self._end = 0
+        self._length = 0
 
     def push(self, pcm: npt.NDArray[Any], start: int | None = None) -> None:
         """`pcm`: int16[n], or float32[n] of full scale 1.0, from sample `start` on, or right behind
@@ -42,6 +43,7 @@ class Waveform:
             return
         pcm = pcm[:room]
         self._end = at + len(pcm)
+        self._length = max(self._length, self._end)
         full = 32768.0 if pcm.dtype == np.int16 else 1.0
         loud = np.abs(pcm.astype(np.float32)) * np.float32(255.0 / full)
         # Peaks begin at whole multiples of their length: the first piece may be a shorter one.
@@ -56,7 +58,7 @@ class Waveform:
     @property
     def peaks(self) -> Bytes:
         """uint8[20 a second]: ``max |sample| / full scale * 255`` of each, rounded."""
-        return self._peaks[: -(-self._end // self._per_peak)].copy()
+        return self._peaks[: -(-self._length // self._per_peak)].copy()
 
     def _reach(self, length: int) -> None:
         if length > len(self._peaks):

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from api.accounts.views import user_view
 from api.bus import Bus
+from api.coaching.own import Coached
 from api.services import Services
 from api.store.documents import SessionHead, User
 from api.store.repositories.sessions import SessionFilter
@@ -43,8 +44,8 @@ class _Pipe(io.RawIOBase):
 
 
 async def archive(services: Services, calls: Bus, user: User) -> AsyncIterator[bytes]:
-    """The archive's bytes: profile, sign-ins, consents, notices, and of each call its document,
-    events and recording."""
+    """The archive's bytes: profile, sign-ins, consents, notices, comments, assignments, and of each
+    call its document, events, recording and what coaches made of it."""
     pipe = _Pipe()
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as out:
         _add(out, "profile.json", user_view(user, services.profiles), services.now())
@@ -62,8 +63,13 @@ async def archive(services: Services, calls: Bus, user: User) -> AsyncIterator[b
         inbox = await store.notifications.page(dealership_id, user.id, limit=_PAGE)
         notices = [each.model_dump(mode="json", by_alias=True) for each in inbox.items]
         _add(out, "notifications.json", notices, services.now())
+        own = Coached(services, user)
+        _add(out, "comments.json", await own.comments(), services.now())
+        _add(out, "assignments.json", await own.assignments(), services.now())
         yield pipe.take()
         async for head in _calls_of(services, user):
+            about = {"annotations": await own.said_of(head), "scorecard": await own.card_of(head)}
+            _add(out, f"calls/{head.id}/coaching.json", about, services.now())
             async for part in _call(services, calls, out, pipe, head):
                 yield part
     yield pipe.take()

@@ -164,6 +164,10 @@ class People:
         await store.links.remove_of_user(dealership_id, user.id)
         await store.notifications.remove_of_user(dealership_id, user.id)
         await store.digests.remove_of_user(dealership_id, user.id)
+        await store.assignments.remove_of_user(dealership_id, user.id)
+        await store.annotations.forget_user(dealership_id, user.id)
+        await store.scorecards.disown(dealership_id, user.id)
+        await store.assignments.disown(dealership_id, user.id)
         await store.idempotency.remove_of_user(dealership_id, user.id)
         await store.tokens.remove_of_user(dealership_id, user.id)
         for team in await store.teams.managed_by(dealership_id, user.id):

@@ -52,14 +52,18 @@ class Post:
         }
         self._send(user, purpose, told, to)
 
-    async def tell(self, user: User, kind: str, **parameters: str | int | float) -> None:
-        """Put a notice into the person's inbox, and mail it unless they want none of its kind."""
+    async def tell(
+        self, user: User, kind: str, *, path: str = "", **parameters: str | int | float
+    ) -> None:
+        """Put a notice into the person's inbox, and mail it unless they want none of its kind; the
+        mail's `link` leads to the page at `path`."""
         notice = Notification.new(
             user.dealership_id, self._now(), user_id=user.id, kind=kind, parameters=parameters
         )
         await self._store.notifications.add(user.dealership_id, notice)
         if wants(user, kind):
-            self._send(user, kind, parameters)
+            link = {"link": self.page(path)} if path else {}
+            self._send(user, kind, {**link, **parameters})
 
     async def warn(self, user: User, kind: str, **parameters: str | int | float) -> None:
         """As `tell`, but mailed whatever they want: it is about their account's safety."""

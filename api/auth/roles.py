@@ -42,6 +42,11 @@ The cells a reader may wonder about:
 - **session.list, read, events, recording: O for salespeople.** Colleagues do not hear each other.
 - **note.update, note.delete: O.** The owner of a note is its author; nobody rewrites what a coach
   wrote. Admins may delete: a note can harm a person. Salespeople write notes on their own calls.
+- **scorecard.read: O for salespeople.** Theirs once it is published: a draft is its author's work.
+- **rubric.write: D for managers.** One rubric makes calls of all teams comparable; coaches judge by
+  it and do not change it.
+- **assignment.create, assignment.update: - for salespeople.** What to practise, and what is good
+  enough, is for whoever coaches to say.
 - **preferences, notification: O for all.** An admin has no business in a person's inbox.
 - **audit.read: admins alone.** It tells what managers did, too.
 - **playbook.write: D for managers.** A playbook is the dealership's and not a team's; coaches use
@@ -102,6 +107,12 @@ note.create              D      T        T      O
 note.read                D      T        T      O
 note.update              O      O        O      O
 note.delete              D      O        O      O
+scorecard.read           D      T        T      O
+scorecard.write          D      T        T      -
+rubric.write             D      D        -      -
+assignment.create        D      T        T      -
+assignment.read          D      T        T      O
+assignment.update        D      T        T      -
 preferences.read         O      O        O      O
 preferences.update       O      O        O      O
 notification.list        O      O        O      O

@@ -42,7 +42,7 @@ Link = Callable[[str, int], str]
 class Mailing:
     def __init__(self, services: Services, every_s: float = EVERY_S) -> None:
         self._services = services
-        progress = Progress(services.store, services.profiles)
+        progress = Progress(services.store, services.profiles, services.store.assignments)
         self._digests = Digests(services.store, progress, services.vault)
         self._every_s = every_s
         self._task: asyncio.Task[None] | None = None

@@ -74,6 +74,7 @@ class TeamTotal(Wire):
     minutes: float
     practised: int
     people: int
+    scores: ScoresView
     overall: float | None
     change: float | None
 
@@ -339,6 +340,7 @@ def _total(views: Sequence[PersonView], now: Calls, before: Calls, ids: set[str]
         minutes=this.minutes,
         practised=sum(view.calls > 0 for view in views),
         people=len(views),
+        scores=ScoresView(**{score: this.mean(score) for score in SCORES}),
         overall=this.mean("overall"),
         change=_change(this.mean("overall"), that.mean("overall")),
     )

@@ -62,7 +62,7 @@ async def get_digest(request: Request, query: DigestQuery) -> DigestView:
     if identity.reach("digest.read") != "D":
         teams = tuple(sorted(identity.team_ids))
     scope = Scope(identity.dealership_id, teams)
-    progress = Progress(services.store, services.profiles)
+    progress = Progress(services.store, services.profiles, services.store.assignments)
     digests = Digests(services.store, progress, services.vault)
     found = await digests.of(scope, week, services.now())
     return DigestView(week=week.name, since=week.start, before=week.end, **found._asdict())

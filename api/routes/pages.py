@@ -15,11 +15,14 @@ from api.assets import Assets, Pages, vendored
 WEB = Path(__file__).parent.parent / "web"
 DESCRIPTORS = Path("/dev/fd")
 
+WAVEFORM_STYLE = "sha256-yES4BihKuPm2m0wgjy4qhDU49lDdE4Zw9lrb0FZ6w30="
 POLICY = "; ".join(
     [
         "default-src 'self'",
         "connect-src 'self'",
         "img-src 'self' data:",
+        # wavesurfer.js writes one style into its own tree, for waveforms of 56 px (js/timeline.js).
+        f"style-src 'self' '{WAVEFORM_STYLE}'",
         "media-src 'self' blob:",
         "object-src 'none'",
         "base-uri 'none'",
@@ -40,6 +43,11 @@ PAGES = {
     "/link": "link.html",
     "/account": "account.html",
     "/calls": "calls.html",
+    "/replay": "replay.html",
+    "/monday": "monday.html",
+    "/assignments": "assignments.html",
+    "/progress": "progress.html",
+    "/playbooks": "playbooks.html",
     "/people": "people.html",
     "/teams": "teams.html",
     "/audit": "audit.html",

@@ -85,7 +85,7 @@ def scope_of(identity: Identity, action: str, query: ProgressQuery) -> Scope:
 async def _report(request: Request, query: ProgressQuery) -> Report:
     services, identity = services_of(request), identity_of(request)
     start, end = query.period(services.now())
-    progress = Progress(services.store, services.profiles)
+    progress = Progress(services.store, services.profiles, services.store.assignments)
     scope = scope_of(identity, "progress.read", query)
     return await progress.of(scope, start, end, services.now())
 

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from api import ownership, streaming
 from api.bus import bus_of
 from api.call import CallOwner
+from api.coaching.attempts import check_attempt
 from api.endpoint import Answer, endpoint
 from api.identity import Identity, identity_of
 from api.leftovers import STOPPED
@@ -139,6 +140,8 @@ async def create(request: Request, body: CreateSession) -> Response:
     Its consent comes next (`PUT /sessions/{id}/consent`), then its audio (`whipUrl`).
     """
     identity = identity_of(request)
+    if body.assignment_id is not None:
+        await check_attempt(services_of(request).store, identity, body)
     # Whoever is in several teams speaks for the one that has been there for longest.
     team_id = min(identity.team_ids, default=None)
     owner = CallOwner(

@@ -110,12 +110,22 @@ class Policy(Part):
     retention_days: Annotated[int, Field(ge=1, le=3650)] = 365
 
 
+class Criterion(Part):
+    """What a call is judged by, and how much it counts."""
+
+    code: Code
+    title: Annotated[str, StringConstraints(min_length=1, max_length=120)]
+    weight: Annotated[int, Field(ge=1, le=100)]
+
+
 class Dealership(Document):
     """Its own tenant: `dealership_id` is its id."""
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}$")] = "en"
     policy: Policy = Policy()
+    rubric: Annotated[tuple[Criterion, ...], Field(min_length=1, max_length=20)] | None = None
+    """Its own; None: the one that is shipped (`api.coaching.rubric`)."""
     key_check: Wrapped | None = None
     """By it a node tells whether its master keys are those that this store was written with."""
 
@@ -229,6 +239,8 @@ class SessionHead(Document):
     data_key: Wrapped | None = None
     """Wrapped by a master key; None once erased, which makes the rest unreadable for ever."""
     node: Short
+    assignment_id: Id | None = None
+    """What it is an attempt at."""
     partner_id: Id | None = None
     """Who played the customer, where another person did."""
     recording: Recording | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from api.store.base import Index, Kind
+from api.store.coaching import Annotation, Assignment, Scorecard
 from api.store.documents import (
     AuditEntry,
     Consent,
@@ -55,6 +56,7 @@ SESSIONS = Kind(
         "metrics.pace",
         "metrics.volume",
         "node",
+        "assignmentId",
     ),
     counts=("feedbackCounts",),
     indexes=(
@@ -68,6 +70,7 @@ SESSIONS = Kind(
         Index(("dealershipId", "metrics.pace")),
         Index(("dealershipId", "metrics.volume")),
         Index(("node", "status")),
+        Index(("dealershipId", "assignmentId", "startTime")),
     ),
 )
 EVENTS = Kind(
@@ -162,11 +165,46 @@ DIGESTS = Kind(
         Index(("dealershipId", "createdAt")),
     ),
 )
+ANNOTATIONS = Kind(
+    "annotations",
+    Annotation,
+    Annotation,
+    fields=("sessionId", "authorId", "atMs", "parentId", "mentions"),
+    arrays=("mentions",),
+    indexes=(
+        Index(("dealershipId", "sessionId", "atMs", "createdAt")),
+        Index(("dealershipId", "parentId")),
+        Index(("dealershipId", "authorId", "createdAt")),
+    ),
+)
+SCORECARDS = Kind(
+    "scorecards",
+    Scorecard,
+    Scorecard,
+    fields=("sessionId", "userId", "authorId", "status", "publishedAt"),
+    indexes=(
+        Index(("dealershipId", "sessionId"), unique=True),
+        Index(("dealershipId", "userId", "publishedAt")),
+        Index(("dealershipId", "authorId")),
+    ),
+)
+ASSIGNMENTS = Kind(
+    "assignments",
+    Assignment,
+    Assignment,
+    fields=("userId", "teamId", "authorId", "status", "dueAt"),
+    indexes=(
+        Index(("dealershipId", "userId", "dueAt")),
+        Index(("dealershipId", "teamId", "dueAt")),
+        Index(("dealershipId", "dueAt")),
+        Index(("dealershipId", "authorId")),
+    ),
+)
 CALL_FIGURES = Kind(
     SESSIONS.name,
     TrainingSession,
     CallFigures,
-    fields=("userId", "teamId", "status", "startTime", "durationMs"),
+    fields=("userId", "teamId", "status", "startTime", "durationMs", "assignmentId"),
 )
 """Calls read for their numbers alone: for questions about many, never for writing."""
 
@@ -184,5 +222,8 @@ KINDS: tuple[Kind[Any, Any], ...] = (
     IDEMPOTENCY_KEYS,
     PLAYBOOKS,
     DIGESTS,
+    ANNOTATIONS,
+    SCORECARDS,
+    ASSIGNMENTS,
 )
 """All of them, in the order of exports: what others refer to comes first."""

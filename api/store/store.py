@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from api.store.base import Database
+from api.store.repositories.annotations import Annotations
+from api.store.repositories.assignments import Assignments
 from api.store.repositories.audit import AuditLog
 from api.store.repositories.consents import Consents
 from api.store.repositories.dealerships import Dealerships
@@ -13,6 +15,7 @@ from api.store.repositories.links import Links
 from api.store.repositories.notifications import Inbox
 from api.store.repositories.playbooks import PlaybookVersions
 from api.store.repositories.scoped import Now, utc_now
+from api.store.repositories.scorecards import Scorecards
 from api.store.repositories.sessions import Sessions
 from api.store.repositories.teams import Teams
 from api.store.repositories.tokens import Tokens
@@ -37,6 +40,9 @@ class Store:
         self.idempotency = IdempotencyKeys(database, now)
         self.playbooks = PlaybookVersions(database, now)
         self.digests = Digests(database, now)
+        self.annotations = Annotations(database, now)
+        self.scorecards = Scorecards(database, now)
+        self.assignments = Assignments(database, now)
 
     async def open(self) -> None:
         """Bring the schema up to date and connect.

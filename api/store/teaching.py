@@ -72,6 +72,7 @@ class CallFigures(Document):
     status: SessionState
     start_time: Moment | None = None
     duration_ms: Count = 0
+    assignment_id: Id | None = None
     metrics: SessionMetrics = SessionMetrics()
     feedback_counts: dict[str, int] = Field(default_factory=dict)
     data_key: Wrapped | None = None

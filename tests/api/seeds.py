@@ -7,17 +7,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from api.accounts.vault import Vault
 from api.auth import keys, refresh
 from api.auth.roles import Role
 from api.auth.tokens import AccessTokens
 from api.ids import new_id
+from api.payloads import sealed_event
 from api.services import AUDIENCE, ISSUER
 from api.store import open_database
-from api.store.documents import Dealership, RefreshToken, Team, TrainingSession, User
+from api.store.coaching import Annotation, Assignment
+from api.store.documents import Consent, Dealership, RefreshToken, Team, TrainingSession, User
 from api.store.store import Store
 from api.store.teaching import PlaybookVersion
+from engine.events import Event
+from engine.events import Playbook as PlaybookHeard
 
 
 def utc_now() -> datetime:
@@ -114,8 +119,67 @@ class Seeds:
         )
         await self.store.playbooks.add(dealership_id, made)
 
-    async def session(self, owner: Person, team_id: str | None = None, days_ago: float = 0) -> str:
-        """A call that is over and of which nothing was kept."""
+    async def consent(self, owner: Person, session_id: str) -> None:
+        """To coaching and recording."""
+        made = Consent.new(
+            owner.dealership_id,
+            utc_now(),
+            session_id=session_id,
+            user_id=owner.id,
+            coaching=True,
+            recording=True,
+            text_version="2026-11",
+            given_at=utc_now(),
+        )
+        await self.store.consents.add(owner.dealership_id, made)
+
+    async def annotation(self, author: Person, session_id: str) -> str:
+        made = Annotation.new(
+            author.dealership_id,
+            utc_now(),
+            session_id=session_id,
+            author_id=author.id,
+            kind="stamp",
+            stamp="great",
+            at_ms=4_000,
+        )
+        await self.store.annotations.add(author.dealership_id, made)
+        return made.id
+
+    async def assignment(self, owner: Person, team_id: str | None = None, **fields: Any) -> str:
+        """Open, due in a week; given by nobody."""
+        own = {
+            "user_id": owner.id,
+            "team_id": team_id,
+            "author_id": None,
+            "batch_id": new_id(),
+            "title": "Too expensive",
+            "session_type": "objection",
+            "due_at": utc_now() + timedelta(days=7),
+            "pass_mark": 70,
+        }
+        made = Assignment.new(owner.dealership_id, utc_now(), **own | fields)
+        await self.store.assignments.add(owner.dealership_id, made)
+        return made.id
+
+    async def playbook_event(self, owner: Person, session_id: str, seq: int, **data: Any) -> None:
+        """What of a playbook was heard in a call, as its events tell it."""
+        session = await self.store.sessions.get(owner.dealership_id, session_id)
+        assert session is not None
+        key = self.vault.key_of(session)
+        assert key is not None
+        event = Event.of(seq, 1_000 * seq, "trainee", PlaybookHeard(**data)).model_dump()
+        sealed = sealed_event(key, owner.dealership_id, session_id, event, utc_now())
+        await self.store.events.append(owner.dealership_id, session_id, [sealed])
+
+    async def session(
+        self,
+        owner: Person,
+        team_id: str | None = None,
+        days_ago: float = 0,
+        **fields: Any,
+    ) -> str:
+        """A call that is over; nothing was said in it, unless `fields` say otherwise."""
         now = utc_now() - timedelta(days=days_ago)
         made = TrainingSession.new(
             owner.dealership_id,
@@ -130,6 +194,6 @@ class Seeds:
             node="node1",
         )
         _, wrapped = self.vault.new_key(made)
-        made = made.model_copy(update={"data_key": wrapped})
+        made = made.model_copy(update={"data_key": wrapped} | fields)
         await self.store.sessions.add(owner.dealership_id, made)
         return made.id

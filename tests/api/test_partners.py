@@ -27,6 +27,7 @@ pytestmark = pytest.mark.slow
 
 WITHIN_S = 2.0
 SDP = {"Content-Type": "application/sdp"}
+REPLAY = (sys.executable, "-m", "api.cli", "replay")
 BARGE = {"mode": "barge", "recordingConsent": True, "textVersion": "file"}
 
 
@@ -171,8 +172,7 @@ async def test_a_partner_is_invited_joins_leaves_comes_back_and_both_are_kept(ca
         assert kept.content.startswith(b"OggS")
     again = await asyncio.to_thread(
         subprocess.run,
-        [sys.executable, "-m", "api.cli", "replay", trainee.session_id]
-        + ["--data", str(cast.node.data)],
+        [*REPLAY, trainee.session_id, "--data", str(cast.node.data)],
         capture_output=True,
         text=True,
         check=False,

@@ -23,7 +23,8 @@ from tests.api.seeds import Person, Seeds
 from tests.node import Node
 
 GUARDED = [each for each in ENDPOINTS if each.action != OPEN]
-ABOUT = [each for each in GUARDED if re.match(r"/(users|sessions|teams)/\{id\}", each.path)]
+THINGS = r"/(users|sessions|teams|annotations|assignments)/\{id\}"
+ABOUT = [each for each in GUARDED if re.match(THINGS, each.path)]
 OWN = [each for each in GUARDED if each.owner is not None and each not in ABOUT]
 LISTS = [each for each in GUARDED if each.owner is None]
 RELATIONS = ("own", "team", "dealership", "elsewhere")
@@ -108,7 +109,13 @@ async def target(world: World, each: Endpoint, actor: Person, relation: str) -> 
             team_id = await world.seeds.team(owner.dealership_id, new_id())
             return team_id, Owner(owner.dealership_id, None, frozenset({team_id}))
         return team_id, Owner(owner.dealership_id, None, frozenset({team_id}))
+    if each.path.startswith("/assignments"):
+        assignment_id = await world.seeds.assignment(owner, world.team_of(relation))
+        return assignment_id, Owner(owner.dealership_id, owner.id, teams)
     session_id = await world.seeds.session(owner, world.team_of(relation))
+    if each.path.startswith("/annotations"):
+        annotation_id = await world.seeds.annotation(owner, session_id)
+        return annotation_id, Owner(owner.dealership_id, owner.id)
     return session_id, Owner(owner.dealership_id, owner.id, teams)
 
 

@@ -26,7 +26,7 @@ UNFINISHED: tuple[SessionState, ...] = ("created", "active", "paused", "interrup
 
 @dataclass(frozen=True, slots=True)
 class SessionFilter:
-    """Calls that meet all that is given. `user_ids` and `team_ids`: one of them."""
+    """Calls that meet all that is given. `user_ids`, `team_ids`, `assignment_ids`: one of them."""
 
     user_ids: Sequence[str] | None = None
     team_ids: Sequence[str] | None = None
@@ -35,6 +35,7 @@ class SessionFilter:
     started_from: datetime | None = None
     started_before: datetime | None = None
     feedback_code: str | None = None
+    assignment_ids: Sequence[str] | None = None
     least: Mapping[Metric, int] = field(default_factory=dict)
     """Scores, 0-100."""
 
@@ -44,6 +45,7 @@ class SessionFilter:
             *among("teamId", self.team_ids),
             *given("sessionType", self.session_type),
             *given("status", self.status),
+            *among("assignmentId", self.assignment_ids),
         ]
         if self.started_from is not None:
             where.append(at_least("startTime", self.started_from))

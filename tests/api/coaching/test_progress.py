@@ -84,6 +84,7 @@ async def test_scores_of_a_period_are_held_against_as_long_before(staff: Staff) 
         "minutes": 15.5,
         "practised": 1,
         "people": 1,
+        "scores": person.scores.model_dump(),
         "overall": 67.5,
         "change": 17.5,
     }

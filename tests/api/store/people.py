@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from api.ids import new_id
+from api.store.coaching import Annotation, Assignment, Scorecard
 from api.store.documents import (
     AuditEntry,
     Consent,
@@ -138,6 +139,40 @@ class Sample:
             "source": "id: x",
         }
         made: PlaybookVersion = self._new(PlaybookVersion, defaults, fields)
+        return made
+
+    def annotation(self, **fields: Any) -> Annotation:
+        defaults = {
+            "session_id": self.session_id,
+            "author_id": self.user_id,
+            "kind": "comment",
+            "at_ms": 4_000,
+            "text": "sealed",
+        }
+        made: Annotation = self._new(Annotation, defaults, fields)
+        return made
+
+    def scorecard(self, **fields: Any) -> Scorecard:
+        defaults = {
+            "session_id": self.session_id,
+            "user_id": self.user_id,
+            "author_id": self.user_id,
+            "criteria": [{"code": "opening", "title": "Opening", "weight": 10, "score": 4}],
+        }
+        made: Scorecard = self._new(Scorecard, defaults, fields)
+        return made
+
+    def assignment(self, **fields: Any) -> Assignment:
+        defaults = {
+            "user_id": self.user_id,
+            "author_id": self.user_id,
+            "batch_id": new_id(),
+            "title": "The price is too high",
+            "session_type": "objection",
+            "due_at": self.clock() + timedelta(days=7),
+            "pass_mark": 70,
+        }
+        made: Assignment = self._new(Assignment, defaults, fields)
         return made
 
     def entry(self, node: str, seq: int, **fields: Any) -> AuditEntry:

@@ -420,3 +420,131 @@ def test_a_document_that_does_not_fit_is_refused_without_quoting_it(
     with pytest.raises(ValidationError) as refused:
         Sample(clock).user(**fields)
     assert "input_value" not in str(refused.value)
+
+
+async def test_annotations_come_in_the_order_of_their_moments(
+    store: Store, sample: Sample, clock: Clock
+) -> None:
+    mine, annotations = sample.dealership_id, store.annotations
+    made = [sample.annotation(at_ms=at_ms) for at_ms in (9_000, 1_000, 5_000)]
+    for each in made:
+        await annotations.add(mine, each)
+    await annotations.add(mine, sample.annotation(session_id=new_id()))
+    page = await annotations.of_session(mine, sample.session_id, 1, 5)
+    assert ([each.at_ms for each in page.items], page.total) == ([5_000, 9_000], 3)
+    assert await annotations.get(mine, made[0].id) == made[0]
+    await annotations.save(mine, made[0].changed(clock(), text="other"))
+    with pytest.raises(Stale):
+        await annotations.save(mine, made[0].changed(clock(), text="late"))
+    assert await annotations.remove_of(mine, sample.session_id) == 3
+    assert (await annotations.of_session(mine, sample.session_id)).total == 0
+    assert len(await annotations.of_author(mine, sample.user_id)) == 1
+
+
+async def test_a_comment_with_answers_keeps_its_place_until_the_last_is_gone(
+    store: Store, sample: Sample
+) -> None:
+    mine, annotations = sample.dealership_id, store.annotations
+    first = sample.annotation(mentions=[new_id()])
+    answers = [sample.annotation(parent_id=first.id) for _ in range(2)]
+    for each in (first, *answers):
+        await annotations.add(mine, each)
+    await annotations.take_back(mine, first)
+    left = await annotations.get(mine, first.id)
+    assert left is not None
+    assert (left.text, left.mentions, left.version) == (None, (), 2)
+    await annotations.take_back(mine, answers[0])
+    assert await annotations.get(mine, first.id) == left
+    await annotations.take_back(mine, answers[1])
+    assert await annotations.count_of_session(mine, sample.session_id) == 0
+    stamp = sample.annotation(kind="stamp", stamp="great", text=None)
+    await annotations.add(mine, stamp)
+    await annotations.take_back(mine, stamp)
+    assert await annotations.get(mine, stamp.id) is None
+
+
+async def test_of_an_erased_person_no_comment_and_no_mention_is_left(
+    store: Store, sample: Sample
+) -> None:
+    mine, gone, other = sample.dealership_id, new_id(), new_id()
+    begun = sample.annotation(author_id=gone)
+    answer = sample.annotation(author_id=other, parent_id=begun.id, mentions=[gone, other])
+    theirs = sample.annotation(author_id=gone, parent_id=begun.id)
+    for each in (begun, answer, theirs):
+        await store.annotations.add(mine, each)
+    assert await store.annotations.forget_user(mine, gone) == 3
+    page = await store.annotations.of_session(mine, sample.session_id)
+    assert {each.id: (each.author_id, each.text, each.mentions) for each in page.items} == {
+        begun.id: (None, None, ()),
+        answer.id: (other, "sealed", (other,)),
+    }
+    card = sample.scorecard(author_id=gone)
+    await store.scorecards.add(mine, card)
+    given = sample.assignment(author_id=gone)
+    await store.assignments.add(mine, given)
+    assert await store.scorecards.disown(mine, gone) == 1
+    assert await store.assignments.disown(mine, gone) == 1
+    kept = await store.scorecards.of_session(mine, sample.session_id)
+    assert kept is not None
+    assert (kept.author_id, kept.criteria) == (None, card.criteria)
+
+
+async def test_a_call_has_one_scorecard_and_a_person_those_that_were_published(
+    store: Store, sample: Sample, clock: Clock
+) -> None:
+    mine, cards = sample.dealership_id, store.scorecards
+    made = sample.scorecard()
+    added = [cards.add(mine, each) for each in (made, sample.scorecard(), sample.scorecard())]
+    done = await asyncio.gather(*added, return_exceptions=True)
+    assert sum(isinstance(each, Duplicate) for each in done) == 2
+    (draft,) = [await cards.of_session(mine, sample.session_id)]
+    assert draft is not None
+    await cards.save(mine, draft.changed(clock(), author_id=new_id()))
+    with pytest.raises(Stale):
+        await cards.save(mine, draft.changed(clock(), total=80))
+    for days in (3, 1, 2):
+        at = clock() + timedelta(days=days)
+        fields = {"session_id": new_id(), "status": "published", "published_at": at}
+        await cards.add(mine, sample.scorecard(total=days, **fields))
+    of = cards.published_of
+    assert [each.total for each in await of(mine, sample.user_id)] == [3, 2, 1]
+    before = clock() + timedelta(days=3)
+    assert [each.total for each in await of(mine, sample.user_id, before=before, limit=1)] == [2]
+    assert await cards.remove_of(mine, sample.session_id) == 1
+
+
+async def test_assignments_are_found_by_person_team_status_and_period(
+    store: Store, sample: Sample, clock: Clock
+) -> None:
+    mine, team, now = sample.dealership_id, new_id(), clock()
+    for days, status, team_id in (
+        (-9, "open", team),
+        (-8, "failed", team),
+        (2, "passed", None),
+        (1, "open", team),
+    ):
+        due = now + timedelta(days=days)
+        made = sample.assignment(due_at=due, status=status, team_id=team_id, best=days + 10)
+        await store.assignments.add(mine, made)
+    page = await store.assignments.page(mine, team_ids=[team], status="open")
+    assert ([each.best for each in page.items], page.total) == ([1, 11], 2)
+    page = await store.assignments.page(mine, user_ids=[sample.user_id], offset=1, limit=2)
+    assert ([each.best for each in page.items], page.total) == ([2, 11], 4)
+    of_period = store.assignments.of_period
+    start, end = now - timedelta(days=1), now + timedelta(days=1)
+    assert [each.best for each in await of_period(mine, start, end, 10)] == [1, 11, 12]
+    assert await of_period(mine, start, now, 10) == []  # given later
+    changed = page.items[0].changed(now, attempts=2)
+    await store.assignments.save(mine, changed)
+    assert await store.assignments.get(mine, changed.id) == changed
+    assert await store.assignments.forget_before(mine, start) == 2
+    assert await store.assignments.remove_of_user(mine, sample.user_id) == 2
+
+
+async def test_calls_are_found_by_what_they_are_an_attempt_at(store: Store, sample: Sample) -> None:
+    mine, assignment_id = sample.dealership_id, new_id()
+    attempt = sample.session(assignment_id=assignment_id)
+    for each in (attempt, sample.session(), sample.session(assignment_id=new_id())):
+        await store.sessions.add(mine, each)
+    page = await store.sessions.page(mine, SessionFilter(assignment_ids=[assignment_id]))
+    assert ([head.id for head in page.items], page.total) == ([attempt.id], 1)

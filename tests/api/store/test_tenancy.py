@@ -85,6 +85,15 @@ class Everything:
         digest = await store.digests.claim(mine, self.user.id, "2026-W47", made.clock())
         assert digest is not None
         self.digest = digest
+        mine_too = {"session_id": self.session.id, "author_id": self.user.id}
+        self.annotation = made.annotation(**mine_too, mentions=[self.user.id])
+        self.scorecard = made.scorecard(
+            **mine_too, user_id=self.user.id, status="published", published_at=made.clock()
+        )
+        self.assignment = made.assignment(user_id=self.user.id, author_id=self.user.id)
+        await store.annotations.add(mine, self.annotation)
+        await store.scorecards.add(mine, self.scorecard)
+        await store.assignments.add(mine, self.assignment)
         soon = made.clock() + timedelta(hours=1)
         self.claim, _ = await store.idempotency.claim(mine, self.user.id, "k", "0" * 64, soon)
 
@@ -106,6 +115,9 @@ class Everything:
             await store.playbooks.get(mine, "en", 1),
             await store.playbooks.get(mine, "en", 2),
             await store.digests.get(mine, user, "2026-W47"),
+            await store.annotations.get(mine, self.annotation.id),
+            await store.scorecards.of_session(mine, session),
+            await store.assignments.get(mine, self.assignment.id),
             await store.idempotency.claim(mine, user, "k", "0" * 64, self.claim.expires_at),
         ]
 
@@ -206,6 +218,29 @@ QUESTIONS: dict[str, Call] = {
     "digests.sent": lambda all_, now: (all_.digest,),
     "digests.forget_before": lambda all_, now: (now() + LATER,),
     "digests.remove_of_user": lambda all_, now: (all_.user.id,),
+    "annotations.add": lambda all_, now: (all_.sample.annotation(),),
+    "annotations.get": lambda all_, now: (all_.annotation.id,),
+    "annotations.of_session": lambda all_, now: (all_.session.id,),
+    "annotations.of_author": lambda all_, now: (all_.user.id,),
+    "annotations.save": lambda all_, now: (all_.annotation.changed(now(), text="x"),),
+    "annotations.take_back": lambda all_, now: (all_.annotation,),
+    "annotations.count_of_session": lambda all_, now: (all_.session.id,),
+    "annotations.remove_of": lambda all_, now: (all_.session.id,),
+    "annotations.forget_user": lambda all_, now: (all_.user.id,),
+    "scorecards.add": lambda all_, now: (all_.sample.scorecard(),),
+    "scorecards.of_session": lambda all_, now: (all_.session.id,),
+    "scorecards.published_of": lambda all_, now: (all_.user.id,),
+    "scorecards.save": lambda all_, now: (all_.scorecard.changed(now(), total=1),),
+    "scorecards.remove_of": lambda all_, now: (all_.session.id,),
+    "scorecards.disown": lambda all_, now: (all_.user.id,),
+    "assignments.add": lambda all_, now: (all_.sample.assignment(),),
+    "assignments.get": lambda all_, now: (all_.assignment.id,),
+    "assignments.page": lambda all_, now: (),
+    "assignments.of_period": lambda all_, now: (now() - LATER, now() + LATER, 10),
+    "assignments.save": lambda all_, now: (all_.assignment.changed(now(), title="x"),),
+    "assignments.forget_before": lambda all_, now: (now() + LATER,),
+    "assignments.remove_of_user": lambda all_, now: (all_.user.id,),
+    "assignments.disown": lambda all_, now: (all_.user.id,),
     "idempotency.complete": lambda all_, now: (all_.claim, 201, "sealed"),
     "idempotency.release": lambda all_, now: (all_.claim,),
     "idempotency.forget_expired": lambda all_, now: (now() + LATER,),

@@ -85,9 +85,9 @@ export const stream = (path, { lastEventId = null, onEvent, onState, signal }) =
     return request(address(path), { headers, signal });
   }, { lastEventId, onEvent, onState, signal });
 
-/** Saves what is at `path` as the file `name`. */
-export async function download(path, name) {
-  const url = URL.createObjectURL(await (await request(address(path))).blob());
+/** Saves what is at `path` as the file `name`; `query` as for `address`. */
+export async function download(path, name, query = {}) {
+  const url = URL.createObjectURL(await (await request(address(path, query))).blob());
   const link = Object.assign(document.createElement("a"), { href: url, download: name });
   link.click();
   // The browser reads it after the click.

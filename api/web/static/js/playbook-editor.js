@@ -34,7 +34,7 @@ export class Editor {
 
   constructor(mayWrite) {
     this.#mayWrite = mayWrite;
-    this.#tabs = new Tabs(byId("tabs"), (panel) => { if (panel === "changes") this.#compare(); });
+    this.#tabs = new Tabs(byId("tabs"), (name) => { if (name === "changes") this.#compare(); });
     for (const input of [this.#words, this.#remark]) input.addEventListener("input", () => this.#typed());
     const on = (id, run) => byId(id).addEventListener("click", () => void this.#do(run));
     on("draft-save", () => this.#save());
@@ -149,7 +149,7 @@ export class Editor {
     this.#checking?.abort();
     const asked = new AbortController();
     this.#checking = asked;
-    if (this.#tabs.panel === "changes") this.#compare();
+    if (this.#tabs.shown === "changes") this.#compare();
     if (!this.#mayWrite) {
       // Whoever only reads sees what calls show of it.
       showPreview(byId("preview"), await get(`/playbooks/${encodeURIComponent(this.#version.digest)}`, {}, { signal: asked.signal }));

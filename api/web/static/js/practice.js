@@ -1,5 +1,6 @@
 // The practice page: which step is shown, and what leads from one to the next.
 
+import { AssignedCall } from "./assigned-call.js";
 import { createSession, events, giveConsent, session as fetchSession, sessions as fetchSessions } from "./api.js";
 import { forDevice, keepCall } from "./baseline.js";
 import { Check } from "./check.js";
@@ -24,6 +25,7 @@ class Practice {
   #consent = new Consent((recording) => this.#consented(recording));
   #check = new Check(this.#microphone, () => this.#ready());
   #live = new Live(this.#microphone, (record, problem) => this.#finished(record, problem));
+  #assigned = new AssignedCall();
   #recording = null;
   #session = null;
   #last = null;
@@ -46,7 +48,7 @@ class Practice {
     byId("ready-consent").addEventListener("click", () => this.#show("consent"));
   }
 
-  /** Shows what the address asks for: #/ (practice), #/sessions, #/sessions/ID. */
+  /** Shows what the address asks for: #/ (practice), #/new?assignment=ID, #/sessions, #/sessions/ID. */
   async route() {
     const [, place = "", id = ""] = location.hash.split("/");
     if (this.#live.isOn) {
@@ -54,9 +56,12 @@ class Practice {
       return;
     }
     this.#turn += 1;
+    const turn = this.#turn;
     dismissAll();
-    if (place === "sessions" && id) await this.#showSession(id, this.#turn);
-    else if (place === "sessions") await this.#showSessions(this.#turn);
+    await this.#assigned.take();
+    if (turn !== this.#turn) return;
+    if (place === "sessions" && id) await this.#showSession(id, turn);
+    else if (place === "sessions") await this.#showSessions(turn);
     else this.#practise();
   }
 
@@ -99,6 +104,7 @@ class Practice {
     byId("ready-speech").hidden = language() === "en";
     write(byId("ready-spoken"), spokenLanguage() === language() ? "page.ready.speech_own" : "page.ready.speech_english");
     byId("start").disabled = false;
+    this.#assigned.show();
     this.#show("ready");
   }
 
@@ -112,7 +118,7 @@ class Practice {
       const known = levelIsTrue ? forDevice(label) : null;
       const baseline = known && { speechLevelDbfs: known.speechLevelDbfs, noiseFloorDbfs: known.noiseFloorDbfs };
       this.#session = await createSession({
-        sessionType, ...(baseline && { baseline }), device: { label, settings }, language: spokenLanguage(),
+        sessionType, ...(baseline && { baseline }), device: { label, settings }, language: spokenLanguage(), ...this.#assigned.wanted,
       });
       this.#levelOf = levelIsTrue ? label : null;
       await giveConsent(this.#session.id, this.#recording, textVersion());

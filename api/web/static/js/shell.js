@@ -13,16 +13,22 @@ import { text, write } from "./texts.js";
 const SVG = "http://www.w3.org/2000/svg";
 const COUNT_EVERY_MS = 60_000;
 const MOST_SHOWN = 99;
-/** [name, address, the roles that have it; everybody without any]. */
+/** [name, address, the roles that have it, the group that it is in; everybody, and none, without]. */
 const PLACES = [
   ["practice", "/#/"],
   ["calls", "/calls"],
   ["board", "/board", ["admin", "manager", "coach"]],
+  ["monday", "/monday", ["admin", "manager"], "coaching"],
+  ["assignments", "/assignments", null, "coaching"],
+  ["progress", "/progress", null, "coaching"],
+  ["playbooks", "/playbooks", ["admin", "manager", "coach"], "coaching"],
   ["people", "/people", ["admin", "manager"]],
   ["teams", "/teams", ["admin", "manager"]],
   ["audit", "/audit", ["admin"]],
   ["docs", "/docs"],
 ];
+/** A group of fewer is no menu of its own. */
+const FEWEST_GROUPED = 3;
 const THEMES = [["light", "sun"], ["dark", "moon"], ["system", "device"]];
 const LANGUAGES = [["en", "English"], ["es", "Español (beta)"]];
 
@@ -43,6 +49,7 @@ export async function signedIn({ changed = () => {} } = {}) {
   await speak(user.preferences.language);
   fill(menuButton(), brand(), navigation(user.role), languages(), inbox(), account(user));
   new Disclosure(byId("menu-button"), byId("navigation"));
+  for (const group of document.querySelectorAll(".nav-group")) new Disclosure(group.querySelector("button"), group.querySelector("ul"));
   new Disclosure(byId("account-button"), byId("account-menu"));
   offer(async (chosen) => {
     showUnread(unread);
@@ -165,12 +172,32 @@ function menuButton() {
 }
 
 function navigation(role) {
-  const links = PLACES.filter(([, , roles]) => !roles || roles.includes(role)).map(([name, href]) => {
+  const places = PLACES.filter(([, , roles]) => !roles || roles.includes(role));
+  const groups = new Map();
+  const items = places.flatMap(([name, href, , group]) => {
     const isHere = new URL(href, location.href).pathname === location.pathname;
-    const link = written("a", `page.navigation.${name}`, { href, "data-place": name, "aria-current": isHere ? "page" : null });
-    return element("li", {}, link);
+    const item = element("li", {}, written("a", `page.navigation.${name}`, { href, "data-place": name, "aria-current": isHere ? "page" : null }));
+    if (!group || places.filter(([, , , other]) => other === group).length < FEWEST_GROUPED) return [item];
+    const known = groups.get(group);
+    if (!known) groups.set(group, menu(group));
+    groups.get(group).add(item, isHere);
+    return known ? [] : [groups.get(group).root];
   });
-  return element("nav", { id: "navigation", class: "navigation", ...labelled("page.navigation.label") }, element("ul", {}, ...links));
+  return element("nav", { id: "navigation", class: "navigation", ...labelled("page.navigation.label") }, element("ul", {}, ...items));
+}
+
+/** A menu in the header's navigation; in that of a phone its places stand among the others. */
+function menu(name) {
+  const list = element("ul", { id: `nav-${name}` });
+  const button = element("button", { type: "button", class: "nav-button" }, written("span", `page.navigation.${name}`), icon("down"));
+  const root = element("li", { class: "nav-group" }, button, list);
+  return {
+    root,
+    add(item, isHere) {
+      list.append(item);
+      if (isHere) button.dataset.current = "true";
+    },
+  };
 }
 
 function languages() {

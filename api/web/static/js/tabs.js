@@ -1,41 +1,40 @@
-// Tabs, as the ARIA Authoring Practices describe them: arrows move, what is moved to is shown.
+// Tabs: one of several panels is shown; the arrow keys lead from tab to tab (ARIA Authoring Practices).
 
-/** `list` holds buttons with aria-controls; `shown(id)` is told of the panel that comes to be seen. */
 export class Tabs {
   #tabs;
-  #shown;
+  #chosen;
 
-  constructor(list, shown = () => {}) {
+  /** `list` holds elements of role tab, each with aria-controls; `chosen(name)` is told which is shown. */
+  constructor(list, chosen = () => {}) {
     this.#tabs = [...list.querySelectorAll("[role=tab]")];
-    this.#shown = shown;
-    for (const tab of this.#tabs) {
-      tab.addEventListener("click", () => this.show(tab.getAttribute("aria-controls")));
-      tab.addEventListener("keydown", (event) => this.#key(event));
-    }
+    this.#chosen = chosen;
+    for (const tab of this.#tabs) tab.addEventListener("click", () => this.show(tab.dataset.tab));
+    list.addEventListener("keydown", (event) => this.#move(event));
   }
 
-  /** The id of the panel that is seen. */
-  get panel() {
-    return this.#tabs.find((tab) => tab.getAttribute("aria-selected") === "true")?.getAttribute("aria-controls");
+  /** The name of the one that is shown. */
+  get shown() {
+    return this.#tabs.find((tab) => tab.getAttribute("aria-selected") === "true")?.dataset.tab;
   }
 
-  show(panelId) {
+  show(name) {
     for (const tab of this.#tabs) {
-      const isShown = tab.getAttribute("aria-controls") === panelId;
+      const isShown = tab.dataset.tab === name;
       tab.setAttribute("aria-selected", String(isShown));
       tab.tabIndex = isShown ? 0 : -1;
       document.getElementById(tab.getAttribute("aria-controls")).hidden = !isShown;
     }
-    this.#shown(panelId);
+    this.#chosen(name);
   }
 
-  #key(event) {
-    const at = this.#tabs.indexOf(event.currentTarget);
+  #move(event) {
+    const at = this.#tabs.indexOf(document.activeElement);
     const count = this.#tabs.length;
-    const to = { ArrowRight: (at + 1) % count, ArrowLeft: (at + count - 1) % count, Home: 0, End: count - 1 }[event.key];
-    if (to === undefined) return;
+    const to = { ArrowRight: (at + 1) % count, ArrowLeft: (at - 1 + count) % count, Home: 0, End: count - 1 }[event.key];
+    if (at < 0 || to === undefined) return;
     event.preventDefault();
+    event.stopPropagation();
     this.#tabs[to].focus();
-    this.show(this.#tabs[to].getAttribute("aria-controls"));
+    this.show(this.#tabs[to].dataset.tab);
   }
 }
