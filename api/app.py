@@ -90,8 +90,8 @@ ENDPOINTS = [
     *partners.endpoints,
     *microphone.endpoints,
     *catalogues.endpoints,
+    *versions.endpoints,  # before `/playbooks/{digest}`, which would match their paths, too
     *playbooks.endpoints,
-    *versions.endpoints,
     *progress.endpoints,
     *digest.endpoints,
     *websocket.endpoints,

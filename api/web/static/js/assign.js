@@ -14,10 +14,11 @@ const PASS_MARK = 70;
 const ATTEMPTS = [1, 50];
 const MARKS = [0, 100];
 
-/** The objections of the playbook that calls in `language` are held with: [{code, title}]; [] without one. */
+/** The objections of the playbook that calls in `language` are held with, or else those in English: [{code, title}]. */
 export async function objectionsOf(language) {
   const { items } = await get("/playbooks");
-  const used = items.find((one) => one.language === language && one.status === "published");
+  const of = (wanted) => items.find((one) => one.language === wanted && one.status === "published");
+  const used = of(language) ?? of("en");
   if (!used) return [];
   return (await get(`/playbooks/${encodeURIComponent(used.digest)}`, {}, { cache: "default" })).objections;
 }

@@ -29,8 +29,8 @@ export function dueIn(iso) {
 export const dueOn = (iso) => new Date(iso).toLocaleDateString(locale(), { weekday: "short", day: "numeric", month: "long" });
 
 /** "2 of 5", "2". */
-export const attemptsOf = ({ attemptsUsed, attemptsAllowed }) =>
-  (attemptsAllowed === null ? String(attemptsUsed) : text("page.assignments.attempts_of", { used: attemptsUsed, allowed: attemptsAllowed }));
+export const attemptsOf = ({ attempts, attemptsAllowed }) =>
+  (attemptsAllowed === null ? String(attempts) : text("page.assignments.attempts_of", { used: attempts, allowed: attemptsAllowed }));
 
 /** The best score against the mark to pass, as a bar and in words. */
 export function scoreBar({ best, passMark }) {
@@ -46,10 +46,10 @@ export function scoreBar({ best, passMark }) {
 export const taskOf = ({ sessionType, objection }, objections) =>
   [nameOf(sessionType), objection === null ? null : (objections.get(objection) ?? objection.replaceAll("_", " "))].filter(Boolean).join(" · ");
 
-/** The attempts at it, the newest first as they come, each a link to its replay; `when(iso)` writes a time. */
+/** The attempts at it, the newest first, each a link to its replay; `when(iso)` writes a time. */
 export function attemptList({ sessions, passMark }, when) {
   if (!sessions.length) return element("p", { class: "hint" }, text("page.assignments.no_attempts"));
-  const rows = sessions.map(({ id, startTime, score }) => element(
+  const rows = [...sessions].reverse().map(({ id, startTime, score }) => element(
     "li", {},
     element("a", { href: `/replay#${id}` }, startTime === null ? text("page.date.unknown") : when(startTime)),
     element("span", { class: "attempt-score", "data-passed": String(score !== null && score >= passMark) }, score === null ? text("page.score.too_little") : decimal(score, 0), score === null ? null : unseen(` ${text("page.score.of")}`)),

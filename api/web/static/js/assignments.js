@@ -86,8 +86,8 @@ class Assignments {
   }
 
   #card(one) {
-    const { id, title, dueAt, isOverdue, attemptsUsed, attemptsAllowed, sessions } = one;
-    const left = attemptsAllowed === null ? null : Math.max(0, attemptsAllowed - attemptsUsed);
+    const { id, title, dueAt, isOverdue, attempts, attemptsAllowed, sessions } = one;
+    const left = attemptsAllowed === null ? null : Math.max(0, attemptsAllowed - attempts);
     return element(
       "li", { class: "panel task", "data-overdue": String(isOverdue) },
       element("div", { class: "task-head" },

@@ -55,8 +55,13 @@ export function counted(lines) {
 /** Parts of a diff that changed, each with a few lines around it: [{skipped, lines}], `skipped` before it. */
 export function hunks(lines) {
   const shown = new Uint8Array(lines.length);
+  let last = -1;
   lines.forEach(({ kind }, at) => {
-    if (kind !== "same") shown.fill(1, Math.max(0, at - CONTEXT), Math.min(lines.length, at + CONTEXT + 1));
+    if (kind === "same") return;
+    // A gap of a line or two is sooner read than skipped.
+    const from = last >= 0 && at - last <= 3 * CONTEXT ? last : Math.max(0, at - CONTEXT);
+    shown.fill(1, from, Math.min(lines.length, at + CONTEXT + 1));
+    last = at;
   });
   const found = [];
   let skipped = 0;

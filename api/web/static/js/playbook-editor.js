@@ -194,7 +194,7 @@ export class Editor {
 
   get #against() {
     const { number, shipped } = this.#published;
-    return shipped ? text("page.versions.shipped") : text("page.versions.number", { number });
+    return shipped ? text("page.versions.the_shipped") : text("page.versions.number", { number });
   }
 
   // doing

@@ -68,7 +68,7 @@ export class Trial {
       ...stages.map(({ title }) => hit("good", "page.versions.try.stage", title, language)),
       ...mustSay.map(({ title }) => hit("good", "page.versions.try.must_say", title, language)),
       ...neverSay.map((never) => warned(never, language)),
-      ...objections.map((one) => objected(one, language)),
+      ...objections.map((one) => objected(one, language, judgedBy)),
     ];
     const isChanged = corrected !== sentence.split(/\s+/).join(" ");
     this.#found.replaceChildren(
@@ -89,11 +89,12 @@ function warned({ title, reason, instead }, language) {
   );
 }
 
-function objected({ code, title, margin, card: shown }, language) {
+// Phrases are there or not: only a likeness has a margin.
+function objected({ code, title, margin, card: shown }, language, judgedBy) {
   return element(
     "li", {}, badge(shown ? "warn" : "plain", text(shown ? "page.versions.try.objection" : "page.versions.try.perhaps")),
     element("strong", { lang: language }, title),
-    element("span", { class: "legend" }, text("page.versions.try.margin", { margin: decimal(margin, 2) })),
+    judgedBy === "phrases" ? null : element("span", { class: "legend" }, text("page.versions.try.margin", { margin: decimal(margin, 2) })),
     shown ? card({ code, title: shown.title, card: shown }, language, true) : null,
   );
 }

@@ -198,7 +198,7 @@ const shown = (value) => (value === null ? [nothing()] : [decimal(value, 0)]);
 function change(points) {
   if (points === null || points === undefined) return null;
   const how = Math.round(points) > 0 ? "up" : Math.round(points) < 0 ? "down" : "same";
-  return element("span", { class: "change", "data-how": how }, element("span", { "aria-hidden": "true" }, signed(points)), unseen(text(`page.progress.${how}`, { points: Math.abs(Math.round(points)) })));
+  return element("span", { class: "change", "data-how": how }, element("span", { "aria-hidden": "true" }, how === "same" ? "±0" : signed(points)), unseen(text(`page.progress.${how}`, { points: Math.abs(Math.round(points)) })));
 }
 
 function sums(people) {

@@ -22,9 +22,9 @@ const PLACES = [
   ["assignments", "/assignments", null, "coaching"],
   ["progress", "/progress", null, "coaching"],
   ["playbooks", "/playbooks", ["admin", "manager", "coach"], "coaching"],
-  ["people", "/people", ["admin", "manager"]],
-  ["teams", "/teams", ["admin", "manager"]],
-  ["audit", "/audit", ["admin"]],
+  ["people", "/people", ["admin", "manager"], "dealership"],
+  ["teams", "/teams", ["admin", "manager"], "dealership"],
+  ["audit", "/audit", ["admin"], "dealership"],
   ["docs", "/docs"],
 ];
 /** A group of fewer is no menu of its own. */
