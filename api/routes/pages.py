@@ -15,7 +15,7 @@ from api.assets import Assets, Pages, vendored
 WEB = Path(__file__).parent.parent / "web"
 DESCRIPTORS = Path("/dev/fd")
 
-WAVEFORM_STYLE = "sha256-yES4BihKuPm2m0wgjy4qhDU49lDdE4Zw9lrb0FZ6w30="
+WAVEFORM_STYLE = "sha256-GDz2FZP0i7VZaDhs1mgc43IRUXU2xajPIjvThHvZvbs="
 POLICY = "; ".join(
     [
         "default-src 'self'",

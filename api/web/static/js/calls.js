@@ -173,6 +173,7 @@ class Calls {
         { head: text("page.calls.duration"), sort: "durationMs", isNumber: true, cell: ({ durationMs }) => clock(durationMs) },
         ...SCORES.map((key) => ({ head: text(`page.score.${key}`), sort: `metrics.${key}`, isNumber: true, cell: ({ scores }) => scores?.[key] ?? nothing() })),
         { head: text("page.calls.tips"), cell: ({ feedbackCounts }) => tips(feedbackCounts) },
+        { head: text("page.replay.open"), cell: (call) => (call.hasRecording ? element("a", { href: `/replay#${call.id}`, "aria-label": text("page.replay.open_of", { when: shortly(call.startTime ?? call.createdAt) }) }, text("page.replay.open")) : nothing()) },
       ],
     };
   }
@@ -195,6 +196,8 @@ class Calls {
       if (!isMine && name) byId("summary-lead").textContent = text("page.call.of", { name, facts: byId("summary-lead").textContent });
       const isKept = session.hasRecording || items.length > 0 || session.status !== "completed";
       byId("call-withdraw").hidden = !isMine || !isKept;
+      byId("call-replay").hidden = session.status !== "completed" || !isKept;
+      byId("call-replay").href = `/replay#${id}`;
       byId("call-delete").hidden = !isMine && this.#me.role !== "admin";
       this.#show("summary");
     } catch (problem) {
