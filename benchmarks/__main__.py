@@ -26,6 +26,7 @@ NAMES = (
     "forward",
     "receive",
     "shadow",
+    "replay",
     "asr",
     "domain",
     "fillers",

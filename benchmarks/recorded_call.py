@@ -27,11 +27,13 @@ from api.store.crypto import DataKey
 from api.store.documents import (
     Consent,
     JournalBlob,
+    PlaybookRef,
     Recording,
     SessionMetrics,
     TrainingSession,
 )
 from api.store.store import Store
+from engine import playbook
 from engine.features import TrackAnalyzers
 from engine.frames import FRAME_SAMPLES
 from engine.journal import FileJournal
@@ -54,7 +56,6 @@ TIPS = (
     ("steady_delivery", "praise", "low", "Good steady delivery", "Pace and level held."),
     ("long_pause", "suggestion", "low", "Long pause", "Nothing was said for 4 s."),
 )
-STAGES = ("greeting", "needs", "demo", "offer", "close")
 
 
 async def put(
@@ -70,7 +71,7 @@ async def put(
     tracks: Sequence[str] = (TRAINEE,),
 ) -> str:
     """Returns the session's id. `pcm`: int16 at 48 kHz, at least `ROUND_S` of speech."""
-    start = utc_now() - timedelta(seconds=seconds)
+    start, held = utc_now() - timedelta(seconds=seconds), playbook.shipped()
     session = TrainingSession.new(
         dealership_id,
         start,
@@ -84,6 +85,7 @@ async def put(
         recording_consent=True,
         metrics=SessionMetrics(confidence=71, clarity=83, pace=64, volume=77),
         feedback_count=len(TIPS),
+        playbook=PlaybookRef(id=held.id, version=held.version, digest=held.digest),
         node="elsewhere",
     )
     key, wrapped = vault.new_key(session)
@@ -225,7 +227,7 @@ def _events(seconds: int, tracks: Sequence[str]) -> Iterator[dict[str, Any]]:
         tip = {"kind": kind, "severity": severity, "code": code, "parameters": {}}
         tip |= {"message": message, "evidence": evidence, "spanMs": [at_ms - 3000, at_ms]}
         told.append((at_ms, TRAINEE, "feedback", tip))
-    for number, stage in enumerate(STAGES):
+    for number, stage in enumerate(each.code for each in playbook.shipped().stages.pitch):
         at_ms = 6_000 + number * max(1, seconds // 6) * 1000
         if at_ms < seconds * 1000:
             heard = {"stage": stage, "mustSay": None, "neverSay": None, "objections": []}

@@ -30,10 +30,19 @@ Secret = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 Password = Annotated[str, StringConstraints(min_length=1, max_length=4 * MAX_LENGTH)]
 CodeText = Annotated[str, StringConstraints(max_length=40)]
 Teams = Annotated[list[Id], Field(max_length=50)]
+
+
+def _stripped(text: str) -> str:
+    stripped = text.strip()
+    if not stripped:
+        raise ValueError("is empty")
+    return stripped
+
+
 Title = Annotated[
     str,
     StringConstraints(min_length=1, max_length=200, pattern=r"\S"),
-    AfterValidator(str.strip),
+    AfterValidator(_stripped),
 ]
 
 

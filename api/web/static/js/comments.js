@@ -21,6 +21,7 @@ export class Comments {
   #items = [];
   #people = null;
   #mayWrite = false;
+  #mayDelete = false;
   #span = null;
   #compose = null;
   #composeAt = null;
@@ -32,9 +33,10 @@ export class Comments {
 
   get items() { return this.#items; }
 
-  /** Shows those of session `id`; `mayWrite`: there is something to say it about. */
-  async show(id, mayWrite) {
+  /** Shows those of session `id`; `mayWrite`: there is something to say it about; `mayDelete`: what others wrote, too. */
+  async show(id, mayWrite, mayDelete) {
     this.#id = id;
+    this.#mayDelete = mayDelete;
     this.#mayWrite = mayWrite;
     this.#items = [];
     this.#people = null;
@@ -117,9 +119,9 @@ export class Comments {
 
   #comment(one) {
     const said = element("div", { class: "comment-text" }, ...this.#words(one));
-    const buttons = one.mine && one.text !== null
+    const buttons = (one.mine || this.#mayDelete) && (one.text !== null || one.kind !== "comment")
       ? element("div", { class: "comment-actions" },
-        one.kind === "comment" ? element("button", { type: "button", class: "link", onclick: () => this.#edit(one, said) }, text("page.replay.edit")) : null,
+        one.mine && one.kind === "comment" ? element("button", { type: "button", class: "link", onclick: () => this.#edit(one, said) }, text("page.replay.edit")) : null,
         element("button", { type: "button", class: "link danger-text", onclick: () => void this.#delete(one) }, text("page.replay.delete")))
       : null;
     const at = one.parentId ? null : element(
@@ -127,7 +129,7 @@ export class Comments {
       element("span", { class: "unseen" }, `${text("page.summary.play_from")} `), one.endMs ? `${clock(one.atMs)}–${clock(one.endMs)}` : clock(one.atMs));
     const edited = one.updatedAt !== one.createdAt && one.text !== null ? ` · ${text("page.replay.edited")}` : "";
     return element(
-      "article", { class: "comment" },
+      "article", { class: "comment", id: `comment-${one.id}` },
       element("header", {}, at, element("strong", {}, one.authorName), element("span", { class: "when" }, shortly(one.createdAt) + edited)),
       said, buttons,
     );
@@ -140,10 +142,11 @@ export class Comments {
     return [one.text];
   }
 
-  #edit(one, said) {
-    const field = new MentionField(() => this.#readers(), { label: text("page.replay.edit_label"), value: one.text });
+  // `mine`: what was typed before somebody else was found to have changed it.
+  #edit(one, said, mine = null) {
+    const field = new MentionField(() => this.#readers(), { label: text("page.replay.edit_label"), value: mine ?? one.text });
     const form = element(
-      "form", { class: "comment-form" }, field.root,
+      "form", { class: "comment-form" }, mine === null ? null : element("p", { class: "hint" }, text("page.replay.says_now", { text: one.text })), field.root,
       element("div", { class: "actions" },
         element("button", { type: "submit", class: "primary small" }, text("page.replay.save")),
         element("button", { type: "button", class: "small", onclick: () => this.#draw() }, text("page.dialog.cancel"))),
@@ -151,10 +154,24 @@ export class Comments {
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       if (!field.value) { field.field.focus(); return; }
-      void this.#run(async () => put(`/annotations/${one.id}`, { text: field.value, mentions: await field.mentions() }, { version: one.version }));
+      void this.#save(one, field);
     });
     said.replaceChildren(form);
     field.field.focus();
+  }
+
+  async #save(one, field) {
+    try {
+      await put(`/annotations/${one.id}`, { text: field.value, mentions: await field.mentions() }, { version: one.version });
+    } catch (problem) {
+      notify("comments", problem.status === 412 ? "warn" : "bad", inWords(problem));
+      if (problem.status !== 412) return;
+      await this.#load();
+      const again = this.#items.find(({ id, text: now }) => id === one.id && now !== null);
+      if (again) this.#edit(again, document.querySelector(`#comment-${one.id} .comment-text`), field.value);
+      return;
+    }
+    await this.#load();
   }
 
   async #delete(one) {

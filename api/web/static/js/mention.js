@@ -20,7 +20,7 @@ export class MentionField {
     const id = `mention-${made}`;
     this.#people = people;
     this.#list = element("ul", { class: "mentions", id, role: "listbox", "aria-label": text("page.replay.mention"), hidden: true });
-    this.#field = element("textarea", { class: "text-input", rows, maxlength: 2000, "aria-label": label, role: "combobox", "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": id, "aria-haspopup": "listbox" });
+    this.#field = element("textarea", { class: "text-input", rows, maxlength: 2000, "aria-label": label, "aria-autocomplete": "list", "aria-controls": id });
     this.#field.value = value;
     this.#field.addEventListener("input", () => void this.#offer());
     this.#field.addEventListener("keydown", (event) => this.#key(event));
@@ -51,7 +51,6 @@ export class MentionField {
       "li", { role: "option", id: `${this.#list.id}-${index}`, "aria-selected": String(index === 0), onpointerdown: (event) => { event.preventDefault(); this.#take(index); } },
       element("strong", {}, name), element("small", {}, role ? text(`page.role.${role}`) : ""))));
     this.#list.hidden = false;
-    this.#field.setAttribute("aria-expanded", "true");
     this.#field.setAttribute("aria-activedescendant", `${this.#list.id}-0`);
     return undefined;
   }
@@ -85,7 +84,6 @@ export class MentionField {
 
   #close() {
     this.#list.hidden = true;
-    this.#field.setAttribute("aria-expanded", "false");
     this.#field.removeAttribute("aria-activedescendant");
   }
 }

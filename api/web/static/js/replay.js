@@ -153,7 +153,7 @@ class Replay {
     this.#time(atMs);
     this.#state(false);
     byId("replay").removeAttribute("aria-busy");
-    const [playbook, timeline] = await Promise.all([playbookOf(session), asked, this.#comments.show(session.id, true)]);
+    const [playbook, timeline] = await Promise.all([playbookOf(session), asked, this.#comments.show(session.id, true, this.#me.role === "admin")]);
     if (turn !== this.#turn) return;
     this.#playbook = playbook;
     const isDrawn = timeline.tracks !== undefined;

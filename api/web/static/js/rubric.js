@@ -100,14 +100,14 @@ export class Rubric {
     const reason = element("textarea", { class: "text-input", id: `${name}-reason`, rows: 2, maxlength: 2000, oninput: () => { one.reason = reason.value; this.#changed(); } });
     reason.value = one.reason;
     const radios = STEPS.map((step) => element(
-      "label", { class: "step" },
+      "label", { class: "scale-step" },
       element("input", { type: "radio", name, value: step, checked: one.score === step, onchange: () => { one.score = step; this.#changed(); this.#sum(); } }),
       element("span", {}, String(step))));
     const hint = one.proposed === null ? "" : text("page.rubric.proposed", { score: one.proposed, why: one.why });
     return element(
       "fieldset", { class: "criterion" },
       element("legend", {}, one.title, " ", element("small", {}, text("page.rubric.weight", { weight: one.weight }))),
-      element("div", { class: "steps" }, ...radios),
+      element("div", { class: "scale" }, ...radios),
       hint ? element("p", { class: "hint" }, hint) : null,
       element("label", { class: "unseen", for: `${name}-reason` }, text("page.rubric.reason_of", { title: one.title })),
       reason,

@@ -87,7 +87,7 @@ export class Timeline {
       this.#draw();
       return;
     }
-    await Promise.all(heard.map((one, index) => this.#wave(WaveSurfer, one, holders[index])));
+    await Promise.all(heard.map((one, index) => this.#wave(WaveSurfer, one, holders[index], nameOf(one.track))));
     this.#draw();
   }
 
@@ -147,7 +147,7 @@ export class Timeline {
     return element("div", { class: "row-label" }, swatch, element("span", {}, name), button);
   }
 
-  #wave(WaveSurfer, { track, peaks }, holder) {
+  #wave(WaveSurfer, { track, peaks }, holder, name) {
     const wave = WaveSurfer.create({
       container: holder,
       media: this.#playback.master,
@@ -166,6 +166,11 @@ export class Timeline {
     });
     this.#waves.push(wave);
     wave.track = track;
+    // It scrolls, so it is reached by the keyboard; the page's keys move along it.
+    const scroll = wave.getWrapper().parentElement;
+    scroll.tabIndex = 0;
+    scroll.setAttribute("role", "group");
+    scroll.setAttribute("aria-label", text("page.replay.waveform", { name }));
     wave.on("scroll", (fromS) => this.#scrolled(fromS));
     wave.on("error", (error) => console.warn("The waveform:", error));
     return new Promise((resolve) => { wave.once("decode", resolve); setTimeout(resolve, 3000); });
