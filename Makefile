@@ -49,8 +49,8 @@ check: setup ## ruff, mypy, import-linter
 bench: setup ## One benchmark: make bench ARGS="call --quick"
 	$(BIN)/python -m benchmarks $(ARGS)
 
-screenshot: setup ## Take docs/practice.png
-	$(BIN)/python -m tests.e2e.screenshot docs/practice.png
+screenshot: setup ## Take the README's pictures
+	$(BIN)/python -m tests.e2e.screenshot docs
 
 clean: ## Remove the environment and what tools left behind; the model cache stays
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks

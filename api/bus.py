@@ -104,6 +104,8 @@ class Bus(Protocol):
 
     async def end(self, session_id: str, resource: str) -> None: ...
 
+    async def answered_links(self, session_id: str) -> list[str]: ...
+
     async def ice_links(self, session_id: str, token: str | None) -> list[str]: ...
 
     # whoever listens, plays the customer, or has something to say
@@ -112,9 +114,7 @@ class Bus(Protocol):
         self, session_id: str, offer: str, identity: Identity, name: str
     ) -> tuple[str, str]: ...
 
-    async def listener_links(
-        self, dealership_id: str, session_id: str, *, live: bool = True
-    ) -> list[str]: ...
+    async def listener_links(self, dealership_id: str, session_id: str) -> list[str]: ...
 
     async def trickle_to_listener(
         self, identity: Identity, session_id: str, resource: str, fragment: str

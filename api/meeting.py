@@ -52,12 +52,9 @@ class Meeting(Publishing):
         room = await self._audible(identity.dealership_id, session_id)
         return await self.listeners.join(room, self.ice, offer, identity, name)
 
-    async def listener_links(
-        self, dealership_id: str, session_id: str, *, live: bool = True
-    ) -> list[str]:
+    async def listener_links(self, dealership_id: str, session_id: str) -> list[str]:
         """STUN and TURN servers as `Link` headers. 404 and 409 where there is nothing to hear."""
-        if live:
-            await self._audible(dealership_id, session_id)
+        await self._audible(dealership_id, session_id)
         return self.ice.links(session_id)
 
     async def trickle_to_listener(

@@ -132,6 +132,10 @@ class Publishing:
             raise Problem(404, "There is no such WHIP resource; the call may be over already.")
         return room, track
 
+    async def answered_links(self, session_id: str) -> list[str]:
+        """STUN and TURN servers as `Link` headers, for whoever has just been answered."""
+        return self.ice.links(session_id)
+
     async def ice_links(self, session_id: str, token: str | None) -> list[str]:
         """STUN and TURN servers for a client, as `Link` headers (RFC 9725, 4.6). Never log them.
 

@@ -224,13 +224,18 @@ def _events(seconds: int, tracks: Sequence[str]) -> Iterator[dict[str, Any]]:
         told.append((start_ms + FINAL_MS, track, "transcript.final", final))
     for number, at_ms in enumerate(range(12_000, seconds * 1000, 40_000)):
         code, kind, severity, message, evidence = TIPS[number % len(TIPS)]
-        tip = {"kind": kind, "severity": severity, "code": code, "parameters": {}}
+        tip: dict[str, Any] = {"kind": kind, "severity": severity, "code": code, "parameters": {}}
         tip |= {"message": message, "evidence": evidence, "spanMs": [at_ms - 3000, at_ms]}
         told.append((at_ms, TRAINEE, "feedback", tip))
     for number, stage in enumerate(each.code for each in playbook.shipped().stages.pitch):
         at_ms = 6_000 + number * max(1, seconds // 6) * 1000
         if at_ms < seconds * 1000:
-            heard = {"stage": stage, "mustSay": None, "neverSay": None, "objections": []}
+            heard: dict[str, Any] = {
+                "stage": stage,
+                "mustSay": None,
+                "neverSay": None,
+                "objections": [],
+            }
             heard |= {"card": None, "spanMs": [at_ms, at_ms + 2000]}
             told.append((at_ms + 2000, TRAINEE, "playbook", heard))
     told.append((9_000, TRAINEE, "bookmark", {"atMs": 9_000, "label": "", "author": None}))

@@ -84,8 +84,8 @@ async def _run(*, quick: bool) -> Report:
             await asyncio.to_thread(node.stop)
     figures = {
         "open_ms": round(median(opens_ms)),
-        "seek_p50_ms": round(percentile(seeks_ms, 50), 1),
-        "seek_p95_ms": round(percentile(seeks_ms, 95), 1),
+        "seek_p50_ms": round(percentile(seeks_ms, 0.5), 1),
+        "seek_p95_ms": round(percentile(seeks_ms, 0.95), 1),
     }
     rows = [
         (
@@ -113,7 +113,7 @@ async def _seeded(data: Path, account: Account) -> str:
             store,
             blobs,
             vault,
-            load_audio(clips()[0].path),
+            load_audio(clips()["two_cities"]),
             dealership_id=user.dealership_id,
             user_id=user.id,
             seconds=CALL_S,

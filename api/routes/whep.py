@@ -57,7 +57,7 @@ async def listen(request: Request, params: SessionPath) -> Response:
     name = await services_of(request).people.name_of(identity.dealership_id, identity.user_id)
     answer, resource = await bus_of(request).listen(session_id, offer, identity, name)
     location = f"/api/v1/sessions/{session_id}/whep/{resource}"
-    links = await bus_of(request).listener_links(identity.dealership_id, session_id, live=False)
+    links = await bus_of(request).answered_links(session_id)
     return negotiation.answered(answer, location, resource, links)
 
 

@@ -54,7 +54,7 @@ async def publish(request: Request, params: SessionPath) -> Response:
     offer = await negotiation.offer_of(request)
     answer, resource = await bus_of(request).publish(session_id, offer, token)
     location = f"/api/v1/sessions/{session_id}/whip/{resource}"
-    links = await bus_of(request).ice_links(session_id, token)
+    links = await bus_of(request).answered_links(session_id)
     return negotiation.answered(answer, location, resource, links)
 
 

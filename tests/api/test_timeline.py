@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,14 @@ from api.settings import Settings
 from api.store.blobs import open_blobs
 from benchmarks.recorded_call import ROUND_S, TWO
 from engine.waveform import PEAKS_PER_S
-from signaling.publisher import load_audio
+from signaling import stack
+from signaling.publisher import RATE, Publisher, load_audio
 from tests.api.conftest import Refused
 from tests.api.recorded import call_of
 from tests.api.seeds import Person, Seeds
 from tests.node import Node
 
+DRAWN_WITHIN_S = 30.0
 HALF = ROUND_S * PEAKS_PER_S // 2
 
 
@@ -91,6 +94,26 @@ async def test_a_call_of_before_is_drawn_once_for_all_who_ask_and_goes_with_it(
     assert refused(await asked.get(path), 404)["code"] == "unrecorded"
     left = [blob async for blob, _ in blobs.list(owner.dealership_id, session_id)]
     assert left == []
+
+
+@pytest.mark.slow
+async def test_a_call_is_drawn_when_it_is_put_away_and_nobody_asks(
+    node: Node, two_cities: Path
+) -> None:
+    stack.use_loopback(True)
+    publisher = Publisher(node.sign_in(), load_audio(two_cities)[: 3 * RATE])
+    await publisher.run()
+    async with Seeds(node.data) as seeds:
+        until_s = time.monotonic() + DRAWN_WITHIN_S
+        while time.monotonic() < until_s:
+            session = await seeds.store.sessions.of_id(publisher.session_id)
+            assert session is not None
+            if session.timeline is not None:
+                break
+            await asyncio.sleep(0.1)
+    assert session.timeline is not None
+    blobs = open_blobs(Settings(data=node.data).blobs_url)
+    assert await blobs.exists(blob_of(session.dealership_id, session.id, "timeline"))
 
 
 async def test_a_damaged_recording_costs_its_own_waveform_alone(

@@ -1,19 +1,26 @@
-"""Take the README's picture: `python -m tests.e2e.screenshot OUT.png [--dark] [--phone]`.
+"""Take the README's pictures: `python -m tests.e2e.screenshot FOLDER [--dark] [--phone]`.
 
-A real node, a real call on real speech; the picture is taken when a tip is on the screen.
+A real node and real calls on real speech: the practice page when a tip is on the screen, the live
+board with a few calls more, and the replay of a stored call with its rubric.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from api.account_client import Account
 from engine import models
+from tests.api.recorded import call_of
 from tests.e2e import chromium
 from tests.e2e.conftest import LOUDER_DB, QUIET_FROM_S, QUIET_TO_S
+from tests.e2e.crowd import crowd_on
+from tests.e2e.desk import Desk
 from tests.e2e.node import Node
 from tests.e2e.people import signed_in
 from tests.e2e.practice import PracticePage
@@ -28,31 +35,86 @@ LIVELY = """() => {
 }"""
 
 
-def take(browser: Browser, node: Node, target: Path, *, dark: bool, phone: bool) -> None:
-    """Hold a call and photograph it."""
-    width, height = (390, 844) if phone else (1280, 800)
-    context = signed_in(browser, node, width=width, height=height)
-    practice = PracticePage(context, node)
-    practice.page.emulate_media(color_scheme="dark" if dark else "light")
-    practice.open()
-    practice.agree(recording=True)
-    practice.check_microphone()
-    practice.start()
-    practice.expect_connected()
-    card = practice.page.locator("#cards .card")
-    expect(card.first).to_be_visible(timeout=CALL_WITHIN_MS)
-    practice.page.wait_for_timeout(SETTLED_MS)
-    practice.page.wait_for_function(LIVELY)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    practice.page.screenshot(path=target)
-    practice.end()
-    context.close()
+KINDS = {"Cleo": "objection", "Dana": "pitch", "Emil": "closing", "Fay": "objection"}
+
+
+@dataclass(frozen=True, slots=True)
+class Studio:
+    """Photographs pages of a node into a folder."""
+
+    browser: Browser
+    node: Node
+    folder: Path
+    dark: bool
+    phone: bool
+
+    def practice(self, desk: Desk) -> None:
+        """A call, and beside it the board that shows it."""
+        context = self._signed_in(desk.person("salesperson", "Ben"))
+        practice = PracticePage(context, self.node)
+        practice.page.emulate_media(color_scheme="dark" if self.dark else "light")
+        practice.open()
+        practice.agree(recording=True)
+        practice.check_microphone()
+        practice.start()
+        practice.expect_connected()
+        with crowd_on(self.node) as crowd:
+            for name, kind in KINDS.items():
+                crowd.call(desk.person("salesperson", name), kind)
+            card = practice.page.locator("#cards .card")
+            expect(card.first).to_be_visible(timeout=CALL_WITHIN_MS)
+            practice.page.wait_for_timeout(SETTLED_MS)
+            practice.page.wait_for_function(LIVELY)
+            self._shoot(practice.page, "practice")
+            board = self._opened("/board")
+            expect(board.get_by_role("link", name="Listen to Ben Marsh")).to_be_visible()
+            board.wait_for_timeout(SETTLED_MS)
+            self._shoot(board, "board")
+        practice.end()
+        context.close()
+
+    def replay(self, desk: Desk, speech: Path) -> None:
+        """A stored call of two, and its rubric."""
+        trainee = desk.person("salesperson", "Gail")
+        session_id = asyncio.run(
+            call_of(
+                self.node.data,
+                speech,
+                dealership_id=self.node.get("/dealership").json()["id"],
+                user_id=trainee.user["id"],
+                seconds=120,
+                tracks=("trainee", "partner"),
+            )
+        )
+        page = self._opened(f"/replay#{session_id}?t=21500")
+        page.wait_for_timeout(2 * SETTLED_MS)
+        self._shoot(page, "replay")
+        page.get_by_role("tab", name="Rubric").click()
+        page.wait_for_timeout(SETTLED_MS)
+        page.get_by_role("tab", name="Rubric").scroll_into_view_if_needed()
+        page.evaluate("scrollTo(0, document.body.scrollHeight)")
+        self._shoot(page, "rubric")
+        page.context.close()
+
+    def _signed_in(self, who: Account | None) -> BrowserContext:
+        width, height = (390, 844) if self.phone else (1280, 860)
+        return signed_in(self.browser, self.node, who, width=width, height=height)
+
+    def _opened(self, address: str) -> Page:
+        page = self._signed_in(None).new_page()
+        page.emulate_media(color_scheme="dark" if self.dark else "light")
+        page.goto(self.node.url + address)
+        return page
+
+    def _shoot(self, page: Page, name: str) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=self.folder / f"{name}.png")
 
 
 def main() -> None:
     """Parse the command line, run a node and take the picture."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("target", type=Path, metavar="OUT.png")
+    parser.add_argument("folder", type=Path, metavar="FOLDER")
     parser.add_argument("--dark", action="store_true", help="in the dark colour scheme")
     parser.add_argument("--phone", action="store_true", help="on a phone's screen")
     given = parser.parse_args()
@@ -65,11 +127,14 @@ def main() -> None:
         try:
             with sync_playwright() as playwright:
                 browser = chromium.launch(playwright, speech)
-                take(browser, node, given.target, dark=given.dark, phone=given.phone)
+                studio = Studio(browser, node, given.folder, given.dark, given.phone)
+                desk = Desk(node)
+                studio.practice(desk)
+                studio.replay(desk, source)
                 browser.close()
         finally:
             node.stop()
-    print(given.target)
+    print(given.folder)
 
 
 if __name__ == "__main__":
