@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,16 +77,17 @@ class Studio:
     def replay(self, desk: Desk, speech: Path) -> None:
         """A stored call of two, and its rubric."""
         trainee = desk.person("salesperson", "Gail")
-        session_id = asyncio.run(
-            call_of(
-                self.node.data,
-                speech,
-                dealership_id=self.node.get("/dealership").json()["id"],
-                user_id=trainee.user["id"],
-                seconds=120,
-                tracks=("trainee", "partner"),
-            )
+        stored = call_of(
+            self.node.data,
+            speech,
+            dealership_id=self.node.get("/dealership").json()["id"],
+            user_id=trainee.user["id"],
+            seconds=120,
+            tracks=("trainee", "partner"),
         )
+        # Playwright's own loop runs in this thread.
+        with ThreadPoolExecutor(1) as pool:
+            session_id = pool.submit(asyncio.run, stored).result()
         page = self._opened(f"/replay#{session_id}?t=21500")
         page.wait_for_timeout(2 * SETTLED_MS)
         self._shoot(page, "replay")

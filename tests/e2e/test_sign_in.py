@@ -101,7 +101,8 @@ def test_the_first_admin_sets_the_dealership_up(fresh: Node, browser: Browser) -
     page.get_by_label("New password", exact=True).fill(password)
     page.get_by_role("button", name="Create it").click()
     expect_practice(page)
-    for place in ("My calls", "Listen", "People", "Teams", "Audit"):
+    page.get_by_role("button", name="Dealership").click()
+    for place in ("My calls", "Live calls", "People", "Teams", "Audit"):
         expect(page.get_by_role("link", name=place)).to_be_visible()
     page.goto(fresh.first_admin_link)
     expect(page.get_by_role("heading", name="This link does not work any more")).to_be_visible()
