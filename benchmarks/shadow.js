@@ -6,28 +6,28 @@
   const now = () => performance.timeOrigin + performance.now();
   const Native = window.RTCPeerConnection;
 
-  function watch(track) {
-    const context = new AudioContext();
-    const analyser = context.createAnalyser();
-    analyser.fftSize = 256;
-    context.createMediaStreamSource(new MediaStream([track])).connect(analyser);
-    const samples = new Float32Array(analyser.fftSize);
+  // Frames as the jitter buffer yields them, 10 ms at a time: an audio graph would wait for more.
+  async function watch(track) {
+    const reader = new MediaStreamTrackProcessor({ track }).readable.getReader();
     let isLoud = false;
-    const timer = setInterval(() => {
-      analyser.getFloatTimeDomainData(samples);
-      let peak = 0;
-      for (const sample of samples) peak = Math.max(peak, Math.abs(sample));
-      if (heard.firstSound === null && peak > SOUND) heard.firstSound = now();
-      if (peak > BURST && !isLoud) heard.bursts.push(now());
+    for (;;) {
+      const { value: frame, done } = await reader.read();
+      if (done) return;
+      const at = now();
+      const samples = new Float32Array(frame.numberOfFrames);
+      frame.copyTo(samples, { planeIndex: 0, format: "f32-planar" });
+      frame.close();
+      const peak = samples.reduce((most, sample) => Math.max(most, Math.abs(sample)), 0);
+      if (heard.firstSound === null && peak > SOUND) heard.firstSound = at;
+      if (peak > BURST && !isLoud) heard.bursts.push(at);
       isLoud = peak > BURST / 2;
-    }, 4);
-    track.addEventListener("ended", () => clearInterval(timer));
+    }
   }
 
   window.RTCPeerConnection = class extends Native {
     constructor(...settings) {
       super(...settings);
-      this.addEventListener("track", ({ track }) => watch(track));
+      this.addEventListener("track", ({ track }) => void watch(track));
     }
 
     createDataChannel(label, options) {

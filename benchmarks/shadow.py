@@ -8,8 +8,8 @@ counts from the stamp before a packet is sent to the frame that the session gets
 The second is a whole node and Chromium on the listening page, beside each other on this machine.
 An event's delay counts from the trainee's client handing a bookmark to its channel to its arrival
 in the page. The sound's counts from the stamp of the packet in which a burst begins to the moment
-at which the page's audio graph has it, from 5 s after the page began to play: its jitter buffer is
-part of it, a loudspeaker is not. Time to sound counts from the click on "Start listening", with the
+at which the page's jitter buffer yields it to be played, from 5 s after the page began to play: a
+sound card and its loudspeaker come on top. Time to sound counts from the click on "Start listening", with the
 page loaded.
 """
 

@@ -25,7 +25,7 @@ from tests.e2e.node import Node
 from tests.e2e.practice import PracticePage
 from tests.e2e.test_join import join
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 TAPE = Path(__file__).with_name("tape.js")
 SECONDS = 150.0
