@@ -9,8 +9,8 @@ The second is a whole node and Chromium on the listening page, beside each other
 An event's delay counts from the trainee's client handing a bookmark to its channel to its arrival
 in the page. The sound's counts from the stamp of the packet in which a burst begins to the moment
 at which the page's jitter buffer yields it to be played, from 5 s after the page began to play: a
-sound card and its loudspeaker come on top. Time to sound counts from the click on "Start listening",
-with the page loaded.
+sound card and its loudspeaker come on top. Time to sound counts from the click on "Start
+listening", with the page loaded.
 """
 
 from __future__ import annotations
