@@ -13,7 +13,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Literal, get_args
 
 from aiortc import RTCConfiguration, RTCIceServer
-from aiortc.rtcconfiguration import RTCIceTransportPolicy
+from aiortc.rtcconfiguration import RTCBundlePolicy, RTCIceTransportPolicy
 
 CREDENTIAL_LIFETIME_S = 3_600
 
@@ -139,7 +139,12 @@ class IceSettings:
         return credentials(self.turn_secret, user, time.time(), self.turn_ttl_s)
 
     def configuration(self, user: str) -> RTCConfiguration:
-        """For a peer connection of ours. Empty lists, as aiortc's defaults ask a public server."""
+        """For a peer connection of ours, which answers.
+
+        Empty lists, as aiortc's defaults ask a public server. By its default, too, all audio
+        sections of an offer have one transport from the start, which then knows the candidates of
+        the last alone; browsers write them into the first (RFC 8843, 7.1.4).
+        """
         servers = [RTCIceServer(urls=url) for url in self.servers]
         credential = self.credential(user)
         if credential is not None:
@@ -151,7 +156,11 @@ class IceSettings:
                 )
             )
         policy = RTCIceTransportPolicy.RELAY if self.relay_only else RTCIceTransportPolicy.ALL
-        return RTCConfiguration(iceServers=servers, iceTransportPolicy=policy)
+        return RTCConfiguration(
+            iceServers=servers,
+            iceTransportPolicy=policy,
+            bundlePolicy=RTCBundlePolicy.MAX_COMPAT,
+        )
 
     def links(self, user: str) -> list[str]:
         """Values of `Link` headers that tell a client the servers (RFC 9725, 4.6). Never log."""

@@ -1,4 +1,4 @@
-"""Offers: Chromium's as captured, and aiortc's made on the spot."""
+"""Offers: browsers' as captured, and aiortc's made on the spot."""
 
 from __future__ import annotations
 
@@ -7,8 +7,15 @@ from pathlib import Path
 from aiortc import RTCConfiguration, RTCPeerConnection
 from aiortc.mediastreams import AudioStreamTrack
 
-CHROMIUM = (Path(__file__).parent / "sdp" / "chromium.sdp").read_text().replace("\n", "\r\n")
+
+def _captured(name: str) -> str:
+    return (Path(__file__).parent / "sdp" / name).read_text().replace("\n", "\r\n")
+
+
+CHROMIUM = _captured("chromium.sdp")
 """Chromium 156, one microphone and the two data channels, max-bundle, host candidates."""
+FIREFOX = _captured("firefox.sdp")
+"""Firefox 153, a microphone, three more sections to hear on, data channels, host candidates."""
 
 
 def without(sdp: str, *starts: str) -> str:

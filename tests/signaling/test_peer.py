@@ -27,7 +27,7 @@ from signaling.stack.candidates import MAX_LEARNED
 from signaling.stack.datagrams import MAX_STREAMS
 from signaling.trickle import BadFragment, RestartRefused
 from tests.signaling.calling import Client, until
-from tests.signaling.offers import CHROMIUM, aiortc_offer, fragment, hidden, without
+from tests.signaling.offers import CHROMIUM, FIREFOX, aiortc_offer, fragment, hidden, without
 
 ICE = IceSettings(reach="loopback")
 
@@ -133,6 +133,18 @@ async def test_a_client_whose_offer_has_no_candidates_is_found_by_its_checks() -
     log = Log()
     async with connected(log, offer=lambda sdp: without(sdp, "a=candidate", "a=end-of")):
         await until(lambda: log.packets)
+
+
+async def test_checks_are_sent_to_the_candidates_of_the_section_that_the_others_share() -> None:
+    """Browsers bundle sections to hear on behind the first, which alone has candidates."""
+    peer = Peer(ICE, Log().events())
+    try:
+        await peer.answer(FIREFOX)
+        (transport,) = {each.receiver.transport for each in peer._pc.getTransceivers()}
+        known = {candidate.host for candidate in transport.transport._connection.remote_candidates}
+        assert known == {"192.0.2.2", "fd00::2"}
+    finally:
+        await peer.close()
 
 
 async def test_checks_are_sent_to_candidates_that_come_after_the_offer() -> None:
@@ -309,9 +321,11 @@ async def test_a_refused_offer_leaves_no_descriptor_behind() -> None:
     assert open_descriptors() == before
 
 
-@pytest.mark.parametrize("source", ["chromium", "aiortc"])
-async def test_an_offer_cut_off_at_any_line_is_answered_or_refused(source: str) -> None:
-    offer = CHROMIUM if source == "chromium" else await aiortc_offer()
+@pytest.mark.parametrize(
+    "captured", [CHROMIUM, FIREFOX, None], ids=["chromium", "firefox", "aiortc"]
+)
+async def test_an_offer_cut_off_at_any_line_is_answered_or_refused(captured: str | None) -> None:
+    offer = captured or await aiortc_offer()
     lines = offer.splitlines(True)
     refused = 0
     for count in range(len(lines)):
