@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from api.account_client import Account
+from api.store.repositories.sessions import SessionFilter
 from benchmarks.recorded_call import TWO
 from tests.api.recorded import call_of
 from tests.api.seeds import Seeds
@@ -51,7 +52,8 @@ def cast(desk: Desk, two_cities: Path) -> Cast:
         async with Seeds(desk.node.data) as seeds:
             user = await seeds.store.users.by_email(sales.email)
             assert user is not None
-            unkept = (await seeds.store.sessions.page(user.dealership_id)).items[0].id
+            only = SessionFilter(user_ids=[user.id])
+            unkept = (await seeds.store.sessions.page(user.dealership_id, only)).items[0].id
         call = await call_of(
             desk.node.data,
             two_cities,
