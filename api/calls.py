@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 import structlog
 
@@ -41,9 +40,9 @@ from api.words import Words
 from engine.asr.correction import Corrector
 from engine.asr.window import Recognizer
 from engine.session import TRAINEE, Session
+from signaling.grant import token_digest
 from signaling.ice import IceSettings
 from signaling.recorder import Writer
-from signaling.room import token_digest
 
 log = structlog.get_logger(__name__)
 
@@ -338,15 +337,6 @@ class Calls(Meeting):
     async def consent_of(self, dealership_id: str, session_id: str) -> ConsentView:
         """What is in force, or was during the call."""
         return await self._past.consent(dealership_id, session_id)
-
-    async def events(
-        self, dealership_id: str, session_id: str, after_seq: int, types: Sequence[str] = ()
-    ) -> list[dict[str, Any]]:
-        """Journalled events behind `after_seq`, oldest first, of `types` or of all."""
-        call = self._held(dealership_id, session_id)
-        if call is None:
-            return await self._past.events(dealership_id, session_id, after_seq, types)
-        return await self.events_so_far(call, after_seq, tuple(types))
 
     async def timeline(self, dealership_id: str, session_id: str) -> tuple[JournalBlob, OpenBlob]:
         """The time line of a call that is over: which it is, and what it tells (`Timelines`)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from api import consenting
@@ -131,10 +132,13 @@ class Meeting(Publishing):
         session.emit(said)
         return True
 
-    async def events_so_far(
-        self, call: Call, after_seq: int, types: tuple[str, ...] = ()
+    async def events(
+        self, dealership_id: str, session_id: str, after_seq: int, types: Sequence[str] = ()
     ) -> list[dict[str, Any]]:
-        """Of a call in memory: those behind `after_seq`, of `types` or of all, oldest first."""
+        """Journalled events behind `after_seq`, oldest first, of `types` or of all."""
+        call = self._held(dealership_id, session_id)
+        if call is None:
+            return await self._past.events(dealership_id, session_id, after_seq, types)
         if call.room is None or call.is_erased:
             return []
         events = await asyncio.to_thread(call.room.session.events, after_seq)

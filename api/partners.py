@@ -13,7 +13,7 @@ from api.keep import Keep
 from api.problems import Problem
 from api.views import ConsentView
 from signaling.company import Person
-from signaling.room import token_digest
+from signaling.grant import token_digest
 
 INVITED_FOR = timedelta(hours=4)
 NOT_READY_RETRY_S = 2
@@ -86,7 +86,7 @@ class Partners:
             partner = Partner(person, identity.family, consent.recording, token_digest(token))
             call.partner = partner
             if call.room is not None:
-                call.room.partner = partner.person, partner.digest
+                call.room.company.expect(partner.person, partner.digest)
                 call.room.session.record("partner", **partner.to_json())
         return token
 
@@ -111,7 +111,6 @@ class Partners:
                 # Nothing has this digest.
                 call.partner = replace(partner, digest=b"")
                 if call.room is not None:
-                    call.room.partner = None
-                    call.room.part()
+                    call.room.company.dismiss()
                 count += 1
         return count

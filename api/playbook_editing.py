@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -70,7 +70,8 @@ class Editing:
         """The newest first, shipped ones last; drafts are for who may write them."""
         heads = await self._versions.newest(by.dealership_id, MAX_LISTED)
         shown = [head for head in heads if head.status != "draft" or _writes(by)]
-        names = await self._names(by.dealership_id, shown)
+        authors = (version.author_id for version in shown)
+        names = await self._services.people.names(by.dealership_id, authors)
         views = [head_view(head, names.get(head.author_id)) for head in shown]
         for shipped in self._books.shipped:
             own = await self._versions.published(by.dealership_id, shipped.language)
@@ -85,7 +86,7 @@ class Editing:
         return found
 
     async def view(self, version: PlaybookVersion) -> VersionView:
-        names = await self._names(version.dealership_id, [version])
+        names = await self._services.people.names(version.dealership_id, [version.author_id])
         return version_view(version, names.get(version.author_id))
 
     # drafts
@@ -237,22 +238,9 @@ class Editing:
         finally:
             self._waiting -= 1
 
-    async def _names(self, dealership_id: str, versions: Iterable[PlaybookHead]) -> dict[str, str]:
-        authors = {version.author_id for version in versions}
-        if not authors:
-            return {}
-        users = await self._services.store.users.some(dealership_id, sorted(authors))
-        return {user.id: self._services.profiles.name(user) for user in users}
-
     async def _record(self, by: Identity, action: str, version: PlaybookHead) -> None:
-        await self._services.audit.record(
-            dealership_id=by.dealership_id,
-            actor_id=by.user_id,
-            action=action,
-            target_type="playbook",
-            target_id=f"{version.language}:{version.number}",
-            outcome="allowed",
-        )
+        target = f"{version.language}:{version.number}"
+        await self._services.audit.allowed(by, action, "playbook", target)
 
 
 def editing_of(request: Request) -> Editing:

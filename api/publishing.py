@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import secrets
 
 import structlog
 
@@ -13,10 +12,11 @@ from api.call import Call
 from api.problems import Problem
 from api.rooms import Rooms
 from engine.asr.window import Recognizer, Refused
-from engine.session import PARTNER, TRAINEE
+from engine.session import TRAINEE
+from signaling.grant import opens
 from signaling.ice import IceSettings
 from signaling.peer import NoAddress
-from signaling.room import Busy, Room, token_digest
+from signaling.room import Busy, Room
 from signaling.sdp import BadOffer
 from signaling.speaker import Transport
 
@@ -56,13 +56,13 @@ class Publishing:
         """Whether `token` is the resume token of a session that this node holds, or its
         partner's."""
         call = self._calls.get(session_id)
-        return call is not None and (_is_same_digest(token, call) or _is_partners(token, call))
+        return call is not None and (opens(token, call.digest) or _is_partners(token, call))
 
     async def publish(self, session_id: str, offer: str, token: str | None) -> tuple[str, str]:
         """Answer a WHIP offer: (answer, resource id)."""
         call = self._publishable(session_id)
         async with call.publishing:
-            if token is not None and _is_partners(token, call) and call.room is None:
+            if call.room is None and _is_partners(token, call):
                 detail = "This call has not begun yet; come in again in a moment."
                 raise Problem(409, detail, headers={"Retry-After": str(BACK_AFTER_S)})
             if call.room is None:
@@ -81,7 +81,7 @@ class Publishing:
     async def attach_socket(self, session_id: str, token: str, socket: Transport) -> Room:
         """Make a WebSocket that showed the resume token the publisher; the room it is now in."""
         call = self._publishable(session_id)
-        if not _is_same_digest(token, call):
+        if not opens(token, call.digest):
             raise Problem(401, "This is not the session's resume token.")
         async with call.publishing:
             if call.room is None:
@@ -115,7 +115,7 @@ class Publishing:
         if track == TRAINEE:
             await asyncio.shield(room.end("deleted"))
         else:
-            room.part()
+            room.company.part()
 
     async def trickle(self, session_id: str, resource: str, fragment: str) -> None:
         """Hand candidates to the peer connection of a WHIP resource. Raises what `Room.trickle`
@@ -144,7 +144,7 @@ class Publishing:
         call = self._publishable(session_id)
         room = call.room
         is_stranger = room is not None and not (
-            room.may_resume(token) or room.track_of(token) == PARTNER
+            room.may_resume(token) or room.company.expects(token)
         )
         return [] if is_stranger else self.ice.links(session_id)
 
@@ -191,14 +191,8 @@ class Publishing:
             raise Problem(503, detail, headers=later) from error
 
 
-def _is_same_digest(token: str, call: Call) -> bool:
-    return secrets.compare_digest(token_digest(token), call.digest)
-
-
-def _is_partners(token: str, call: Call) -> bool:
-    if call.partner is None:
-        return False
-    return secrets.compare_digest(token_digest(token), call.partner.digest)
+def _is_partners(token: str | None, call: Call) -> bool:
+    return call.partner is not None and opens(token, call.partner.digest)
 
 
 def draining() -> Problem:

@@ -192,6 +192,6 @@ class Rooms:
             receive=self._receive,
         )
         if call.partner is not None:
-            room.partner = call.partner.person, call.partner.digest
+            room.company.expect(call.partner.person, call.partner.digest)
         self._open.add(room)
         return room

@@ -34,7 +34,7 @@ class Watch:
         self._calls = calls
         self._sign_ins = sign_ins
         self._audit = audit
-        self._recording: set[asyncio.Task[str]] = set()
+        self._recording: set[asyncio.Task[None]] = set()
         self._task: asyncio.Task[None] | None = None
         self._is_away = False
 
@@ -50,19 +50,12 @@ class Watch:
         await asyncio.gather(*self._recording, return_exceptions=True)
 
     def _left(self, identity: Identity, session_id: str) -> None:
-        work = self._audit.record(
-            dealership_id=identity.dealership_id,
-            actor_id=identity.user_id,
-            action="session.leave",
-            target_type="session",
-            target_id=session_id,
-            outcome="allowed",
-        )
+        work = self._audit.allowed(identity, "session.leave", "session", session_id)
         task = asyncio.create_task(work)
         self._recording.add(task)
         task.add_done_callback(self._recorded)
 
-    def _recorded(self, task: asyncio.Task[str]) -> None:
+    def _recorded(self, task: asyncio.Task[None]) -> None:
         self._recording.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("leaving_not_audited", error=repr(error))

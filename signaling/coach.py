@@ -2,31 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from engine.clock import Anchor
 from engine.events import Mode
 from engine.frames import Frame
 from engine.session import Session
 from signaling.recorder import Recorder
 from signaling.rtp import ReceiveSettings
-from signaling.voice import Voice
-
-
-class Others(Protocol):
-    """Who hears a coach."""
-
-    def heard(self, source: str, frames: list[Frame]) -> None:
-        """What `source` was decoded to."""
-
-    def forward(self, source: str, start_rtp: int, payload: bytes) -> None:
-        """A packet for everybody else."""
-
-    def whisper(self, source: str, start_rtp: int, payload: bytes) -> None:
-        """A packet for the trainee alone."""
-
-    def forget(self, source: str) -> None:
-        """`source` is not heard any more."""
+from signaling.voice import Others, Voice
 
 
 class Coach(Voice):

@@ -15,6 +15,7 @@ from engine.frames import Frame
 from engine.session import COACHES, PARTNER, TRAINEE, Session
 from signaling.audience import Audience
 from signaling.coach import Coach
+from signaling.grant import opens
 from signaling.ice import IceSettings
 from signaling.partner import Partner
 from signaling.recorder import Recorder
@@ -58,7 +59,7 @@ class Company:
         self._receive = receive
         self._recorder_of = recorder_of
         self._coaches: dict[str, Coach] = {}
-        self._partner_is: Person | None = None
+        self._expected: tuple[Person, bytes] | None = None
         self._listeners: dict[str, tuple[Person, str | None]] = {}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -71,8 +72,8 @@ class Company:
     def present(self) -> list[Present]:
         """Who is there now, the partner first."""
         people = []
-        if self._partner_is is not None and self.partner is not None and self.partner.transport:
-            who = self._partner_is
+        if self._expected is not None and self.partner is not None and self.partner.transport:
+            who, _ = self._expected
             people.append(Present(person_id=who.id, name=who.name, role="partner", track=PARTNER))
         for who, track in self._listeners.values():
             mode = self._coaches[track].mode if track else "monitor"
@@ -99,9 +100,27 @@ class Company:
 
     # the partner
 
-    async def join(self, who: Person, offer: str) -> str:
-        """The answer to the partner's offer, their first or a later one."""
-        self._partner_is = who
+    def expect(self, who: Person, digest: bytes) -> None:
+        """From now on `who` may come in as the partner, with the token of this digest."""
+        self._expected = who, digest
+
+    def expects(self, token: str | None) -> bool:
+        """Whether `token` is the partner's."""
+        return self._expected is not None and opens(token, self._expected[1])
+
+    def part(self) -> None:
+        """The partner leaves; the call goes on."""
+        if self.partner is not None:
+            self.partner.part()
+
+    def dismiss(self) -> None:
+        """The partner leaves, and may not come in again."""
+        if self._expected is not None:
+            self._expected = self._expected[0], b""
+        self.part()
+
+    async def join(self, offer: str) -> str:
+        """The answer to an offer of the partner who is expected, their first or a later one."""
         if self.partner is None:
             self.partner = Partner(
                 self._session,

@@ -6,7 +6,6 @@ Their own browser brings them and takes them away; the call is the trainee's and
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 import structlog
 
@@ -21,21 +20,12 @@ from signaling.peer import Peer, PeerEvents
 from signaling.recorder import Recorder
 from signaling.rtp import ReceiveSettings
 from signaling.speaker import Speaker
+from signaling.voice import Others
 
 log = structlog.get_logger(__name__)
 
 GONE_AFTER_S = 10.0
 """A partner of whom nothing has come for this long is not there any more."""
-
-
-class Others(Protocol):
-    """Who hears the partner."""
-
-    def heard(self, source: str, frames: list[Frame]) -> None:
-        """What `source` was decoded to."""
-
-    def forward(self, source: str, start_rtp: int, payload: bytes) -> None:
-        """A packet for everybody else."""
 
 
 class Partner(Speaker):

@@ -6,8 +6,6 @@ The call is the trainee's; who else is in it, `company` knows.
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,9 +18,10 @@ from engine.frames import Frame
 from engine.session import PARTNER, TRAINEE, Session
 from signaling.audience import Audience
 from signaling.channel import DataChannel
-from signaling.company import Company, Person
+from signaling.company import Company
 from signaling.ending import LastState, finish
 from signaling.faults import Faults
+from signaling.grant import opens
 from signaling.ice import IceSettings
 from signaling.peer import Peer, PeerEvents
 from signaling.recorder import Recorder
@@ -60,7 +59,6 @@ class Room:
     `beginning` is shared with the session's clock; `on_begun` is called with the first packet,
     `on_closed` when the room is done: the call is over, or (the session is then still `created`)
     its publisher never came through. `recorder_of(track)` is None where recording was refused.
-    `partner` is who may come in beside the trainee, and the digest of what they show.
     """
 
     def __init__(
@@ -87,7 +85,6 @@ class Room:
         self.company = Company(
             session, self._trainee, self.audience, ice, self._receive, recorder_of
         )
-        self.partner: tuple[Person, bytes] | None = None
         self._interrupted_s = self._loop.time()
         self._paused_before = False
         self._faults = Faults()
@@ -148,14 +145,7 @@ class Room:
 
     def may_resume(self, token: str | None) -> bool:
         """Whether `token` is the session's resume token."""
-        if token is None:
-            return False
-        return hmac.compare_digest(token_digest(token), self._resume_digest)
-
-    def _is_partners(self, token: str | None) -> bool:
-        if token is None or self.partner is None:
-            return False
-        return hmac.compare_digest(token_digest(token), self.partner[1])
+        return opens(token, self._resume_digest)
 
     def admit(self, token: str | None) -> None:
         """Let a publisher in who shows the resume token, or anyone while nobody has been here.
@@ -168,7 +158,7 @@ class Room:
 
     def track_of(self, token: str | None) -> str:
         """Whose offer it is that comes with `token`."""
-        return PARTNER if self._is_partners(token) else TRAINEE
+        return PARTNER if self.company.expects(token) else TRAINEE
 
     async def publish(self, offer: str, token: str | None) -> str:
         """Answer the offer of the trainee, or of the partner by their token.
@@ -177,8 +167,8 @@ class Room:
         session that is taken, and for a partner before it begins, `BadOffer` for a bad offer and
         `NoAddress` where the node has none.
         """
-        if self._is_partners(token):
-            return await self._join(offer)
+        if self.company.expects(token):
+            return await self._join(offer, token)
         self.admit(token)
         try:
             return await self._accept(offer)
@@ -186,20 +176,17 @@ class Room:
             self.abandon_if_empty()
             raise
 
-    async def _join(self, offer: str) -> str:
-        assert self.partner is not None
+    async def _join(self, offer: str, token: str | None) -> str:
         if self.is_over or self.session.state == "created":
             raise Busy("This call is over, or has not begun yet.")
-        answer = await self.company.join(self.partner[0], offer)
+        answer = await self.company.join(offer)
         if self._ending is not None:
             await self.company.go()
             raise Busy("This call has just ended.")
+        if not self.company.expects(token):
+            self.company.part()
+            raise Busy("Somebody has just ended your part in this call.")
         return answer
-
-    def part(self) -> None:
-        """The partner leaves, or may not be here any more; the call goes on."""
-        if self.company.partner is not None:
-            self.company.partner.part()
 
     async def _accept(self, offer: str) -> str:
         connection = Peer(
@@ -419,8 +406,3 @@ class Room:
             self._trainee.receiver.resume()
         if self.session.enter("interrupted", reason):
             self._interrupted_s = self._loop.time()
-
-
-def token_digest(token: str) -> bytes:
-    """What is stored of a resume token."""
-    return hashlib.sha256(token.encode()).digest()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import Future
+from typing import Protocol
 
 from engine.clock import RTP_RATE, TrackClock
 from engine.events import Degraded, Link
-from engine.frames import SAMPLE_RATE
+from engine.frames import SAMPLE_RATE, Frame
 from engine.session import Session
 from signaling.link import LinkMeter
 from signaling.recorder import Recorder
@@ -15,6 +16,22 @@ from signaling.rtp import Receiver, ReceiveSettings, Sink
 
 MUTE_AFTER_S = 3.0
 """Without audio for this long a client that is there has no microphone."""
+
+
+class Others(Protocol):
+    """Whoever hears a voice."""
+
+    def heard(self, source: str, frames: list[Frame]) -> None:
+        """What `source` was decoded to."""
+
+    def forward(self, source: str, start_rtp: int, payload: bytes) -> None:
+        """A packet for everybody else."""
+
+    def whisper(self, source: str, start_rtp: int, payload: bytes) -> None:
+        """A packet for the trainee alone, of a coach."""
+
+    def forget(self, source: str) -> None:
+        """`source` is not heard any more."""
 
 
 class Voice:

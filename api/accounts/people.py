@@ -6,7 +6,7 @@ Whether whoever asks may do it was decided before (`api.guard`), as far as it de
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
 
 from api.accounts.entrance import taken
@@ -55,6 +55,12 @@ class People:
         """What others read where a person is named; empty for nobody. Raises `StoreError`."""
         user = await self._store.users.get(dealership_id, user_id)
         return "" if user is None else self._profiles.name(user)
+
+    async def names(self, dealership_id: str, user_ids: Iterable[str | None]) -> dict[str, str]:
+        """What people are called, by id; nobody who is not there any more. Raises `StoreError`."""
+        wanted = sorted({each for each in user_ids if each is not None})
+        users = await self._store.users.some(dealership_id, wanted) if wanted else []
+        return {user.id: self._profiles.name(user) for user in users}
 
     async def invite(
         self,

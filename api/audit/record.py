@@ -18,6 +18,7 @@ import structlog
 
 from api.audit.chain import START, follows, signed
 from api.audit.tail import BadTail, Link, TailFile, path_of
+from api.identity import Identity
 from api.store.base import Duplicate, StoreError
 from api.store.documents import AuditEntry, Outcome
 from api.store.repositories.audit import AuditLog
@@ -183,6 +184,17 @@ class Audit:
             self._asked.put_nowait(asked)
         await asked.kept
         return entry.id
+
+    async def allowed(self, by: Identity, action: str, target_type: str, target_id: str) -> None:
+        """As `record`, of what `by` may do and is about to."""
+        await self.record(
+            dealership_id=by.dealership_id,
+            actor_id=by.user_id,
+            action=action,
+            target_type=target_type,
+            target_id=target_id,
+            outcome="allowed",
+        )
 
     async def about_person(
         self,

@@ -20,7 +20,6 @@ from api.coaching.subject import (
     Subject,
     erased,
     key_of,
-    names,
     readers,
     still_kept,
     subject,
@@ -158,7 +157,7 @@ class Annotating:
         if body.text:
             sealed = texts.sealed(about.key, made, "text", body.text)
             made = made.model_copy(update={"text": sealed})
-        await self._record(by, "note.create", made)
+        await self._services.audit.allowed(by, "note.create", "annotation", made.id)
         await self._store.annotations.add(by.dealership_id, made)
         await self._keep(made, about.session, parent)
         await self._say(by, made, body, about)
@@ -180,14 +179,14 @@ class Annotating:
         sealed = texts.sealed(key, annotation, "text", body.text) if body.text else None
         mentions = tuple(user.id for user in told)
         changed = annotation.changed(self._services.now(), text=sealed, mentions=mentions)
-        await self._record(by, "note.update", changed)
+        await self._services.audit.allowed(by, "note.update", "annotation", changed.id)
         await self._store.annotations.save(by.dealership_id, changed)
         await self._tell(by, changed, [u for u in told if u.id not in annotation.mentions])
         return changed
 
     async def remove(self, by: Identity, annotation: Annotation) -> None:
         """Raises `Stale`, too."""
-        await self._record(by, "note.delete", annotation)
+        await self._services.audit.allowed(by, "note.delete", "annotation", annotation.id)
         await self._store.annotations.take_back(by.dealership_id, annotation)
 
     # the inside
@@ -278,7 +277,9 @@ class Annotating:
             return []
         session = await self._store.sessions.get(by.dealership_id, session_id)
         key = None if session is None else key_of(self._services, session)
-        called = await names(self._services, by.dealership_id, (one.author_id for one in found))
+        called = await self._services.people.names(
+            by.dealership_id, (one.author_id for one in found)
+        )
         return [
             AnnotationView(
                 id=one.id,
@@ -299,16 +300,6 @@ class Annotating:
             )
             for one in found
         ]
-
-    async def _record(self, by: Identity, action: str, annotation: Annotation) -> None:
-        await self._services.audit.record(
-            dealership_id=by.dealership_id,
-            actor_id=by.user_id,
-            action=action,
-            target_type="annotation",
-            target_id=annotation.id,
-            outcome="allowed",
-        )
 
 
 def _check(body: AnnotationBody, about: Subject) -> None:

@@ -15,7 +15,6 @@ from pydantic.alias_generators import to_camel
 
 from api.accounts.views import Id, Title
 from api.coaching.attempts import attempts_at, score_of, settle
-from api.coaching.subject import names
 from api.identity import Identity
 from api.ids import new_id
 from api.keep import Keep
@@ -170,7 +169,7 @@ class Assigning:
             )
             for user in people
         ]
-        await self._record(by, "assignment.create", batch_id)
+        await self._services.audit.allowed(by, "assignment.create", "assignment", batch_id)
         for each in made:
             await self._store.assignments.add(by.dealership_id, each)
         for user, each in zip(people, made, strict=True):
@@ -200,7 +199,7 @@ class Assigning:
             pass_mark=body.pass_mark,
             status=body.status or found.status,
         )
-        await self._record(by, "assignment.update", found.id)
+        await self._services.audit.allowed(by, "assignment.update", "assignment", found.id)
         await self._store.assignments.save(by.dealership_id, changed)
         services = self._services
         keep = Keep(services.store, services.blobs, services.vault, services.node)
@@ -214,7 +213,7 @@ class Assigning:
         ids = [each.id for each in found]
         calls = (await attempts_at(self._store, dealership_id, ids))[::-1]
         people = {each.user_id for each in found} | {each.author_id for each in found}
-        called = await names(self._services, dealership_id, people)
+        called = await self._services.people.names(dealership_id, people)
         return [_view(each, calls, called, now) for each in found]
 
     # the inside
@@ -248,16 +247,6 @@ class Assigning:
             if not everywhere and not own and not by.team_ids & set(user.team_ids):
                 raise _out_of_reach()
         return people
-
-    async def _record(self, by: Identity, action: str, target_id: str) -> None:
-        await self._services.audit.record(
-            dealership_id=by.dealership_id,
-            actor_id=by.user_id,
-            action=action,
-            target_type="assignment",
-            target_id=target_id,
-            outcome="allowed",
-        )
 
 
 def _team_of(user: User, by: Identity, body: AssignmentBody) -> str | None:

@@ -17,7 +17,7 @@ from api.bus import Bus
 from api.coaching import proposal, texts
 from api.coaching.proposal import Facts
 from api.coaching.rubric import rubric_of, total_of
-from api.coaching.subject import Subject, erased, key_of, names, still_kept, subject
+from api.coaching.subject import Subject, erased, key_of, still_kept, subject
 from api.entity_tags import stale
 from api.identity import Identity
 from api.playbooks import Playbooks
@@ -138,7 +138,7 @@ class Judging:
         total = total_of([(each.weight, each.score) for each in criteria])
         fields = {"criteria": criteria, "comment": sealed, "total": total}
         card = Scorecard.model_validate({**dict(card), **fields})
-        await self._record(by, "scorecard.write", session_id)
+        await self._services.audit.allowed(by, "scorecard.write", "session", session_id)
         if found is not None:
             await self._store.scorecards.save(by.dealership_id, card)
         else:
@@ -161,7 +161,7 @@ class Judging:
             raise Problem(409, detail, code="nothing_judged")
         now = self._services.now()
         published = found.changed(now, status="published", published_at=now)
-        await self._record(by, "scorecard.publish", found.session_id)
+        await self._services.audit.allowed(by, "scorecard.publish", "session", found.session_id)
         await self._store.scorecards.save(by.dealership_id, published)
         trainee = await self._store.users.get(by.dealership_id, found.user_id)
         if trainee is not None and trainee.id != by.user_id:
@@ -199,7 +199,7 @@ class Judging:
     async def view(self, by: Identity, card: Scorecard) -> ScorecardView:
         session = await self._store.sessions.get(by.dealership_id, card.session_id)
         key = None if session is None else key_of(self._services, session)
-        called = await names(self._services, by.dealership_id, (card.user_id, card.author_id))
+        called = await self._services.people.names(by.dealership_id, (card.user_id, card.author_id))
 
         def opened(field: str, stored: str | None) -> str | None:
             return None if key is None else texts.opened(key, card, field, stored)
@@ -293,16 +293,6 @@ class Judging:
             if each.session_id != card.session_id
             and allows(by.role, "scorecard.read", actor=by.actor, owner=_owner(each))
         ][:MAX_PREVIOUS]
-
-    async def _record(self, by: Identity, action: str, session_id: str) -> None:
-        await self._services.audit.record(
-            dealership_id=by.dealership_id,
-            actor_id=by.user_id,
-            action=action,
-            target_type="session",
-            target_id=session_id,
-            outcome="allowed",
-        )
 
 
 def _owner(card: Scorecard) -> Owner:

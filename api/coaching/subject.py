@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import structlog
@@ -102,14 +101,3 @@ async def readers(services: Services, session: TrainingSession) -> list[User]:
             )
         }.values()
     )
-
-
-async def names(
-    services: Services, dealership_id: str, user_ids: Iterable[str | None]
-) -> dict[str, str]:
-    """What people are called, by id; nobody who is not there any more."""
-    wanted = sorted({each for each in user_ids if each is not None})
-    if not wanted:
-        return {}
-    users = await services.store.users.some(dealership_id, wanted)
-    return {user.id: services.profiles.name(user) for user in users}

@@ -64,7 +64,9 @@ async def invite(request: Request, params: SessionPath) -> Response:
     """Invite somebody to play the customer."""
     identity = identity_of(request)
     made = await bus_of(request).invite(identity.dealership_id, params.id)
-    await _audited(request, "session.invite", params.id)
+    await services_of(request).audit.allowed(
+        identity_of(request), "session.invite", "session", params.id
+    )
     view = InvitationView(code=made.code, expires_at=made.expires_at)
     headers = {"Cache-Control": "no-store"}
     return Response(view.model_dump_json(by_alias=True), 201, headers, "application/json")
@@ -97,7 +99,9 @@ async def join(request: Request, body: JoinBody) -> Response:
     identity = identity_of(request)
     name = await services_of(request).people.name_of(identity.dealership_id, identity.user_id)
     call, token = await bus_of(request).join(identity, name, body.code, body.consent)
-    await _audited(request, "session.join", call.id)
+    await services_of(request).audit.allowed(
+        identity_of(request), "session.join", "session", call.id
+    )
     whip_url = f"/api/v1/sessions/{call.id}/whip"
     joined = Joined(**await _shown(request, call), resume_token=token, whip_url=whip_url)
     headers = {"Cache-Control": "no-store"}
@@ -114,18 +118,6 @@ async def _shown(request: Request, call: Call) -> dict[str, object]:
         "language": call.created.language,
         "recording": call.consent.recording,
     }
-
-
-async def _audited(request: Request, action: str, session_id: str) -> None:
-    identity = identity_of(request)
-    await services_of(request).audit.record(
-        dealership_id=identity.dealership_id,
-        actor_id=identity.user_id,
-        action=action,
-        target_type="session",
-        target_id=session_id,
-        outcome="allowed",
-    )
 
 
 endpoints = [invite, preview, join]

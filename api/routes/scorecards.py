@@ -134,14 +134,7 @@ async def put_rubric(request: Request, body: RubricView) -> Response:
     match(request, found.version)
     criteria = [Criterion(**dict(each)) for each in body.criteria]
     changed = found.changed(services.now(), rubric=tuple(criteria))
-    await services.audit.record(
-        dealership_id=by.dealership_id,
-        actor_id=by.user_id,
-        action="rubric.write",
-        target_type="dealership",
-        target_id=found.id,
-        outcome="allowed",
-    )
+    await services.audit.allowed(by, "rubric.write", "dealership", found.id)
     await services.store.dealerships.save(found.id, changed)
     return tagged(view_of(criteria), changed.version)
 

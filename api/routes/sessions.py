@@ -318,7 +318,9 @@ async def delete_consent(request: Request, params: SessionPath) -> Response:
     """Withdraw consent: a call that goes on ends at once, and its recording and all words of it are
     destroyed. Before a call begins, it only cannot begin."""
     identity = identity_of(request)
-    await _recorded(request, "session.consent", params.id)
+    await services_of(request).audit.allowed(
+        identity_of(request), "session.consent", "session", params.id
+    )
     await bus_of(request).withdraw(identity.dealership_id, params.id, identity.user_id)
     return Response(status_code=204)
 
@@ -333,22 +335,11 @@ async def delete_consent(request: Request, params: SessionPath) -> Response:
 )
 async def delete_session(request: Request, params: SessionPath) -> Response:
     """Destroy a session with all that was kept of it; a call that goes on ends."""
-    await _recorded(request, "session.delete", params.id)
+    await services_of(request).audit.allowed(
+        identity_of(request), "session.delete", "session", params.id
+    )
     await bus_of(request).erase(_dealership(request), params.id)
     return Response(status_code=204)
-
-
-async def _recorded(request: Request, action: str, session_id: str) -> None:
-    """Write down in the audit log what is about to be done."""
-    identity = identity_of(request)
-    await services_of(request).audit.record(
-        dealership_id=identity.dealership_id,
-        actor_id=identity.user_id,
-        action=action,
-        target_type="session",
-        target_id=session_id,
-        outcome="allowed",
-    )
 
 
 def _dealership(request: Request) -> str:

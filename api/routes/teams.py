@@ -74,7 +74,7 @@ async def create_team(request: Request, body: TeamBody) -> Response:
         await services.store.teams.add(identity.dealership_id, made)
     except Duplicate as error:
         raise _name_taken() from error
-    await _record(services, identity, "team.create", made.id)
+    await services.audit.allowed(identity, "team.create", "team", made.id)
     _look_anew(services, made.manager_ids)
     headers = {"Location": f"/api/v1/teams/{made.id}"}
     return tagged(team_view(made), made.version, 201, headers)
@@ -106,7 +106,7 @@ async def put_team(request: Request, params: IdPath, body: TeamBody) -> Response
         raise Problem(403, "Who manages a team is an admin's to say.", code="forbidden")
     await _check_managers(services, identity, managers)
     changed = found.changed(services.now(), name=body.name, manager_ids=managers)
-    await _record(services, identity, "team.update", found.id)
+    await services.audit.allowed(identity, "team.update", "team", found.id)
     try:
         await services.store.teams.save(identity.dealership_id, changed)
     except Duplicate as error:
@@ -130,7 +130,7 @@ async def delete_team(request: Request, params: IdPath) -> Response:
     if await services.store.users.in_team(identity.dealership_id, found.id):
         detail = "There are still people in this team: put them into another one first."
         raise Problem(409, detail, code="not_empty")
-    await _record(services, identity, "team.delete", found.id)
+    await services.audit.allowed(identity, "team.delete", "team", found.id)
     await services.store.teams.remove(identity.dealership_id, found.id)
     _look_anew(services, found.manager_ids)
     return Response(status_code=204)
@@ -160,7 +160,7 @@ async def put_dealership(request: Request, body: DealershipBody) -> Response:
     changed = found.changed(
         services.now(), name=body.name, language=body.language, policy=body.stored()
     )
-    await _record(services, identity, "dealership.update", found.id)
+    await services.audit.allowed(identity, "dealership.update", "dealership", found.id)
     await services.store.dealerships.save(found.id, changed)
     return tagged(dealership_view(changed), changed.version)
 
@@ -191,17 +191,6 @@ def _look_anew(services: Services, user_ids: Sequence[str] | set[str]) -> None:
 
 def _name_taken() -> Problem:
     return Problem(409, "There is a team of this name already.", code="name_taken")
-
-
-async def _record(services: Services, by: Identity, action: str, target_id: str) -> None:
-    await services.audit.record(
-        dealership_id=by.dealership_id,
-        actor_id=by.user_id,
-        action=action,
-        target_type=action.partition(".")[0],
-        target_id=target_id,
-        outcome="allowed",
-    )
 
 
 endpoints = [

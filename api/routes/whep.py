@@ -53,7 +53,9 @@ async def listen(request: Request, params: SessionPath) -> Response:
     """Listen to a live call (WHEP)."""
     offer = await negotiation.offer_of(request)
     identity, session_id = identity_of(request), params.id
-    await _audited(request, "session.listen", session_id)
+    await services_of(request).audit.allowed(
+        identity_of(request), "session.listen", "session", session_id
+    )
     name = await services_of(request).people.name_of(identity.dealership_id, identity.user_id)
     answer, resource = await bus_of(request).listen(session_id, offer, identity, name)
     location = f"/api/v1/sessions/{session_id}/whep/{resource}"
@@ -128,20 +130,10 @@ async def put_mode(request: Request, params: ResourcePath, body: ModeBody) -> Mo
     track = await bus_of(request).switch(
         identity_of(request), params.id, params.resource, body.mode, body.consent()
     )
-    await _audited(request, f"session.{body.mode}", params.id)
-    return ModeView(mode=body.mode, track=track)
-
-
-async def _audited(request: Request, action: str, session_id: str) -> None:
-    identity = identity_of(request)
-    await services_of(request).audit.record(
-        dealership_id=identity.dealership_id,
-        actor_id=identity.user_id,
-        action=action,
-        target_type="session",
-        target_id=session_id,
-        outcome="allowed",
+    await services_of(request).audit.allowed(
+        identity_of(request), f"session.{body.mode}", "session", params.id
     )
+    return ModeView(mode=body.mode, track=track)
 
 
 @endpoint(

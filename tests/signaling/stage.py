@@ -11,9 +11,10 @@ from benchmarks.server import NoWords
 from engine.asr.window import Hypothesis, Window
 from engine.journal import Journal, MemoryJournal
 from engine.session import TRAINEE, Session, SessionConfig
+from signaling.grant import token_digest
 from signaling.peer import IceSettings
 from signaling.recorder import Recorder
-from signaling.room import Beginning, Room, token_digest
+from signaling.room import Beginning, Room
 from tests.signaling.packets import Rtp, encode, stream, voice
 from tests.signaling.virtual_loop import run
 

@@ -11,9 +11,10 @@ import av
 import pytest
 
 from signaling.company import Person, SeatsTaken
+from signaling.grant import token_digest
 from signaling.ice import IceSettings
 from signaling.recorder import Recorder, Writer
-from signaling.room import Busy, token_digest
+from signaling.room import Busy
 from signaling.whep import Listener, NoMicrophone
 from tests.signaling.calling import until
 from tests.signaling.listening import ListeningClient
@@ -44,7 +45,7 @@ class Meeting:
         return party
 
     async def partner(self, seed: int = 2) -> Party:
-        self.room.partner = PAUL, token_digest(PARTNERS)
+        self.room.company.expect(PAUL, token_digest(PARTNERS))
         party = self._party(seed)
         await party.connect(lambda offer: self.room.publish(offer, PARTNERS))
         return party
