@@ -209,6 +209,8 @@ def test_a_thread_on_a_moment_names_people_and_tells_of_a_conflict(
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(page.locator(".thread")).to_contain_text("This comment was deleted.")
     expect(page.locator(".replies")).to_contain_text("Thank you!")
+    # Nobody is asked to answer what is not there any more.
+    expect(page.get_by_role("button", name="Reply")).to_have_count(0)
     page.context.close()
 
 

@@ -113,7 +113,7 @@ export class Comments {
       "li", { class: "thread", id: `thread-${one.id}`, "data-kind": one.kind },
       this.#comment(one),
       replies.length ? element("ol", { class: "replies" }, ...replies.map((reply) => element("li", {}, this.#comment(reply)))) : null,
-      this.#mayWrite && one.kind === "comment" ? this.#replier(one) : null,
+      this.#mayWrite && one.kind === "comment" && one.text !== null ? this.#replier(one) : null,
     );
   }
 
