@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
+import soundfile
 from playwright.sync_api import Browser, Page, expect
 
 from api.account_client import Account
@@ -18,6 +21,7 @@ from api.store.repositories.sessions import SessionFilter
 from benchmarks.recorded_call import TWO
 from tests.api.recorded import call_of
 from tests.api.seeds import Seeds
+from tests.e2e.caller import calling
 from tests.e2e.desk import Desk
 from tests.e2e.test_accessibility import Walk
 
@@ -278,6 +282,37 @@ def test_axe_finds_nothing_and_a_phone_needs_no_sideways_scrolling(
     assert {step: found for step, found in walk.violations.items() if found} == {}
     assert set(walk.overflow_px.values()) == {0}
     assert [found for found in walk.small_targets.values() if found] == []
+    page.context.close()
+
+
+@dataclass
+class Place:
+    """A node as `person` sees it."""
+
+    url: str
+    auth: Account
+
+
+def test_a_call_without_a_word_and_with_a_pause_is_replayed(
+    desk: Desk, cast: Cast, browser: Browser, tmp_path: Path
+) -> None:
+    nothing = tmp_path / "nothing.wav"
+    soundfile.write(nothing, np.zeros(48_000 * 10, np.int16), 48_000)
+    with calling(Place(desk.node.url, cast.sales), nothing) as caller:
+        caller.connect()
+        time.sleep(2)
+        caller.pause(True)
+        time.sleep(2)
+        caller.pause(False)
+        time.sleep(2)
+    # It is being put away meanwhile, which the page waits for.
+    page = opened(desk, browser, cast.sales, caller.session_id)
+    expect(page.locator("#reading")).to_contain_text("No words")
+    expect(page.locator(".wave")).to_have_count(1)
+    page.locator("#speed").select_option("2")
+    page.locator("#play").click()
+    # Through the hole that the pause has left, to the end.
+    page.wait_for_function(f"() => {PLAYS_AT} > 5")
     page.context.close()
 
 
