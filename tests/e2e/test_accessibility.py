@@ -153,7 +153,8 @@ def test_axe_does_find_what_is_wrong(node: Node, browser: Browser) -> None:
 
 
 def press_until(page: Page, target: Locator, key: str = "Tab") -> None:
-    """Press `key` until the focus is on `target`."""
+    """Press `key` until the focus is on `target`, once the page shows that."""
+    expect(target).to_be_visible()
     for _ in range(60):
         page.keyboard.press(key)
         if target.evaluate("(target) => target === document.activeElement"):
