@@ -37,7 +37,7 @@ demo: setup-core ## A coached call in the terminal, then the browser app: make d
 test: setup ## Tests, Chromium and Firefox included: make test ARGS="tests/engine -k vad"
 	$(ONE_THREAD) $(BIN)/python -m pytest -m "not slow" $(ARGS)
 
-test-slow: setup ## The rest: bad networks, TURN, WebSocket, other clients, nodes that stop
+test-slow: setup $(STAMPS)/diarization ## The rest: bad networks, TURN, WebSocket, other clients, nodes that stop
 	$(ONE_THREAD) $(BIN)/python -m pytest -m slow $(ARGS)
 
 check: setup ## ruff, mypy, import-linter
@@ -81,6 +81,12 @@ $(STAMPS)/models: engine/models.toml | $(STAMPS)/core
 $(STAMPS)/speech: benchmarks/speech.toml | $(STAMPS)/core
 	$(BIN)/forecourt models --catalogue benchmarks/speech.toml fetch --all
 	$(BIN)/forecourt models fetch whisper-base
+	@touch $@
+
+# PyTorch is large: only the slow tests have it.
+$(STAMPS)/diarization: pyproject.toml constraints.txt engine/models.toml | $(STAMPS)/test
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[diarization]'
+	$(BIN)/forecourt models fetch pyannote-segmentation speaker-encoder
 	@touch $@
 
 # What the pages load. A machine without npm gets it from the Python registry.

@@ -16,6 +16,10 @@ from starlette.routing import Mount, Router
 from api import endpoint, failures, openapi, problems
 from api.calls import Calls
 from api.coaching.mailing import Mailing
+from api.jobs.desk import Desk
+from api.jobs.lane import Crew, Lane
+from api.jobs.news import News
+from api.jobs.shelf import UploadShelf
 from api.keep import Keep
 from api.logs import RequestLog
 from api.playbook_editing import Editing
@@ -29,10 +33,12 @@ from api.routes import (
     assignments,
     audit,
     auth,
+    batches,
     board,
     catalogues,
     description,
     digest,
+    jobs,
     me,
     media,
     metrics,
@@ -46,6 +52,7 @@ from api.routes import (
     sessions,
     teams,
     timeline,
+    uploads,
     users,
     versions,
     websocket,
@@ -57,6 +64,7 @@ from api.settings import Settings
 from api.watch import Watch
 from engine import features, silero
 from engine.asr.correction import Corrector
+from processing.queue import Queue
 from signaling import stack
 from signaling.collector import Collector
 from signaling.recorder import Writer
@@ -92,6 +100,9 @@ ENDPOINTS = [
     *catalogues.endpoints,
     *versions.endpoints,  # before `/playbooks/{digest}`, which would match their paths, too
     *playbooks.endpoints,
+    *uploads.endpoints,
+    *batches.endpoints,
+    *jobs.endpoints,
     *progress.endpoints,
     *digest.endpoints,
     *websocket.endpoints,
@@ -140,9 +151,13 @@ def create_app(
         retention.start()
         mailing = Mailing(services)
         mailing.start()
+        lane = _lane(settings, services)
+        app.state.desk, app.state.job_news = Desk(services, lane.queue), News(services)
+        await lane.start()
         try:
             yield
         finally:
+            await lane.stop()
             await mailing.stop()
             await retention.stop()
             await watch.stop()
@@ -179,6 +194,15 @@ def create_app(
     )
     app.router.redirect_slashes = False
     return app
+
+
+def _lane(settings: Settings, services: Services) -> Lane:
+    """With Redis, which `forecourt worker` needs, jobs are done there; without, on this node."""
+    redis_url = settings.redis.get_secret_value() or None
+    crew = Crew(settings.data / "jobs", 0 if redis_url else settings.job_workers)
+    shelf = UploadShelf(services.store, services.uploading)
+    queue = Queue(redis_url)
+    return Lane(services.store.jobs, shelf, queue, crew, services.node, services.now)
 
 
 def _warm() -> None:

@@ -18,6 +18,7 @@ COMMANDS = (
     "restore",
     "serve",
     "store",
+    "worker",
 )
 
 

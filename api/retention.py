@@ -83,6 +83,8 @@ class Retention:
         await store.notifications.forget_before(dealership.id, now - NOTICES_KEPT)
         await store.digests.forget_before(dealership.id, now - NOTICES_KEPT)
         await store.assignments.forget_before(dealership.id, now - keep)
+        await store.jobs.forget_before(dealership.id, now - keep)
+        await self._services.uploading.forget_expired(dealership.id)
         return erased
 
     async def _dealerships(self) -> AsyncIterator[Dealership]:

@@ -38,6 +38,8 @@ from api.store import open_database
 from api.store.blobs import Blobs, open_blobs
 from api.store.crypto import DataKey, MasterKeys
 from api.store.store import Store
+from api.uploads import Uploading
+from processing.scan import Clamd
 
 log = structlog.get_logger(__name__)
 
@@ -60,6 +62,7 @@ class Services:
     account: Account
     people: People
     post: Post
+    uploading: Uploading
     cookies: MediaCookies
     guard: Guard
     node: str
@@ -130,6 +133,7 @@ async def open_services(
         links = Links(store, secrets.derived("links"), now)
         post = Post(store, mail, profiles, address, now)
         cookies = MediaCookies(secrets.derived("media"), now)
+        scanner = Clamd(settings.clamd) if settings.clamd else None
         answers_key = DataKey(secrets.derived("idempotency"))
         return Services(
             store,
@@ -168,6 +172,7 @@ async def open_services(
             ),
             People(store, vault, profiles, links, sign_ins, post, audit, now),
             post,
+            Uploading(store, blobs, vault, scanner, now),
             cookies,
             Guard(sign_ins, cookies, store, answers_key, now),
             settings.node,

@@ -20,6 +20,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from processing.scan import Clamd
+
 
 def default_data_dir() -> Path:
     """``$XDG_DATA_HOME/forecourt``, by default ``~/.local/share/forecourt``."""
@@ -70,6 +72,12 @@ def _is_blobs(text: str) -> str:
     return text
 
 
+def _is_clamd(text: str) -> str:
+    if text:
+        Clamd(text)
+    return text
+
+
 def _none_if_empty(text: object) -> object:
     return None if text == "" else text
 
@@ -105,6 +113,9 @@ class Settings(BaseSettings):
     metrics_token: SecretStr = SecretStr("")
     """What a scraper elsewhere shows `/metrics` as a bearer token; without one, it is told on this
     machine alone."""
+    clamd: Annotated[str, AfterValidator(_is_clamd)] = ""
+    """Where a clamd looks at uploads before they are kept: `tcp://host:3310` or
+    `unix:///run/clamav/clamd.ctl`. None by default."""
     smtp_host: str = ""
     """The server that takes mails. Without one they are written to the folder `mail`."""
     smtp_port: Annotated[int, Field(ge=1, le=65535)] = 587
@@ -183,6 +194,9 @@ class Settings(BaseSettings):
     """`stock` leaves it to aiortc: more delay and loss, for versions that our hooks do not fit."""
     hold_ms: Annotated[int, Field(ge=0, le=500)] = 60
     """The longest that a packet waits for a missing one before it."""
+    job_workers: Annotated[int, Field(ge=0, le=64)] = 1
+    """Processes for photos and uploaded calls, behind everything else on the machine: of this node
+    without `redis`, and of each `forecourt worker`."""
     max_calls: Annotated[int, Field(ge=1)] = 40
     """Live calls before new ones are refused with 503."""
     drain_s: Annotated[float, Field(ge=0, le=86_400)] = 0

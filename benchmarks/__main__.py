@@ -30,6 +30,7 @@ NAMES = (
     "asr",
     "domain",
     "fillers",
+    "diarize",
 )
 OPTIONS = {"receive": ("peers",), "asr": ("peers", "live", "step", "noise")}
 """What a benchmark takes beside `--quick`."""

@@ -6,7 +6,6 @@ memory.
 
 from __future__ import annotations
 
-import io
 import json
 import zipfile
 from collections.abc import AsyncIterator
@@ -16,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from api.accounts.views import user_view
+from api.archive import Pipe, entry
 from api.bus import Bus
 from api.coaching.own import Coached
 from api.services import Services
@@ -25,28 +25,10 @@ from api.store.repositories.sessions import SessionFilter
 _PAGE = 100
 
 
-class _Pipe(io.RawIOBase):
-    """Keeps what a ZipFile writes until it is taken away."""
-
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        self._parts.append(bytes(data))
-        return len(data)
-
-    def take(self) -> bytes:
-        parts, self._parts = self._parts, []
-        return b"".join(parts)
-
-
 async def archive(services: Services, calls: Bus, user: User) -> AsyncIterator[bytes]:
     """The archive's bytes: profile, sign-ins, consents, notices, comments, assignments, and of each
-    call its document, events, recording and what coaches made of it."""
-    pipe = _Pipe()
+    call its document, events, recording and what coaches made of it; then what was uploaded."""
+    pipe = Pipe()
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as out:
         _add(out, "profile.json", user_view(user, services.profiles), services.now())
         store, dealership_id = services.store, user.dealership_id
@@ -72,6 +54,8 @@ async def archive(services: Services, calls: Bus, user: User) -> AsyncIterator[b
             _add(out, f"calls/{head.id}/coaching.json", about, services.now())
             async for part in _call(services, calls, out, pipe, head):
                 yield part
+        async for part in _uploads(services, out, pipe, user):
+            yield part
     yield pipe.take()
 
 
@@ -91,7 +75,7 @@ async def _calls_of(services: Services, user: User) -> AsyncIterator[SessionHead
 
 
 async def _call(
-    services: Services, calls: Bus, out: zipfile.ZipFile, pipe: _Pipe, head: SessionHead
+    services: Services, calls: Bus, out: zipfile.ZipFile, pipe: Pipe, head: SessionHead
 ) -> AsyncIterator[bytes]:
     folder = f"calls/{head.id}"
     _add(out, f"{folder}/call.json", await calls.view(head.dealership_id, head.id), services.now())
@@ -101,21 +85,38 @@ async def _call(
     recording = await calls.recording(head.dealership_id, head.id)
     if recording is None:
         return
-    info = zipfile.ZipInfo(f"{folder}/recording.ogg", _date(services.now()))
+    info = entry(f"{folder}/recording.ogg", services.now())
     with out.open(info, "w", force_zip64=True) as file:
         async for chunk in recording.read(0, recording.size):
             file.write(chunk)
             yield pipe.take()
 
 
+async def _uploads(
+    services: Services, out: zipfile.ZipFile, pipe: Pipe, user: User
+) -> AsyncIterator[bytes]:
+    """Photos, recordings and what was made of them, each in a folder of its own id."""
+    uploading, told = services.uploading, 0
+    while True:
+        page = await services.store.uploads.page(
+            user.dealership_id, user_ids=[user.id], offset=told, limit=_PAGE
+        )
+        for each in page.items:
+            picture = await uploading.open(each)
+            name = f"uploads/{each.id}/{uploading.name_of(each)}"
+            with out.open(entry(name, each.created_at), "w", force_zip64=True) as file:
+                async for chunk in picture.read():
+                    file.write(chunk)
+                    yield pipe.take()
+        told += len(page.items)
+        if not page.items:
+            return
+
+
 def _add(out: zipfile.ZipFile, name: str, content: Any, now: datetime) -> None:
     told = content
     if isinstance(content, BaseModel):
         told = content.model_dump(mode="json", by_alias=True)
-    info = zipfile.ZipInfo(name, _date(now))
+    info = entry(name, now)
     info.compress_type = zipfile.ZIP_DEFLATED
     out.writestr(info, json.dumps(told, indent=1, ensure_ascii=False, default=str))
-
-
-def _date(now: datetime) -> tuple[int, int, int, int, int, int]:
-    return now.year, now.month, now.day, now.hour, now.minute, now.second

@@ -23,8 +23,8 @@ from api.store.base import Duplicate
 from api.store.documents import Preferences, User, UserStatus
 from api.store.store import Store
 
-EraseCalls = Callable[[str, str], Awaitable[None]]
-"""Destroys every call of a person: (dealership id, user id)."""
+EraseFiles = Callable[[str, str], Awaitable[None]]
+"""Destroys every call and upload of a person: (dealership id, user id)."""
 
 
 class People:
@@ -160,13 +160,13 @@ class People:
 
     # out
 
-    async def erase(self, by: Identity, user: User, erase_calls: EraseCalls) -> None:
+    async def erase(self, by: Identity, user: User, erase_files: EraseFiles) -> None:
         """Remove a person and all that was kept of them; the audit log keeps their id alone."""
         disabled = user.changed(self._now(), status="disabled", sessions_valid_from=self._now())
         await self._keeping_an_admin(by, "user.erase", user, disabled)
         store, dealership_id = self._store, user.dealership_id
         await self._sign_ins.end_all(dealership_id, user.id)
-        await erase_calls(dealership_id, user.id)
+        await erase_files(dealership_id, user.id)
         await store.links.remove_of_user(dealership_id, user.id)
         await store.notifications.remove_of_user(dealership_id, user.id)
         await store.digests.remove_of_user(dealership_id, user.id)

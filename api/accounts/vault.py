@@ -1,10 +1,9 @@
-"""Data keys of calls and people: made, and opened with the node's master keys."""
+"""Data keys of calls, people and uploads: made, and opened with the node's master keys."""
 
 from __future__ import annotations
 
 from api.store.crypto import DataKey, MasterKeys
-from api.store.documents import SessionHead, User
-from api.store.rewrapping import place
+from api.store.rewrapping import Keyed, place
 
 
 class Vault:
@@ -13,12 +12,12 @@ class Vault:
     def __init__(self, masters: MasterKeys) -> None:
         self._masters = masters
 
-    def new_key(self, document: SessionHead | User) -> tuple[DataKey, str]:
+    def new_key(self, document: Keyed) -> tuple[DataKey, str]:
         """A data key for `document`, and what to store in its `data_key`."""
         key = DataKey.new()
         return key, self._masters.wrap(key, place=place(document))
 
-    def key_of(self, document: SessionHead | User) -> DataKey | None:
+    def key_of(self, document: Keyed) -> DataKey | None:
         """None where it was erased. Raises `WrongKey` or `Damaged`."""
         if document.data_key is None:
             return None

@@ -56,6 +56,8 @@ The cells a reader may wonder about:
 - **content.publish: - for salespeople and coaches.** A manager approves what leaves the house.
 - **job.read, job.cancel: T for managers.** Their teams' jobs use what all wait for; coaches only
   have their own.
+- **upload.read, upload.delete: T for managers.** Uploads are what goes into jobs and comes out.
+  **upload.update: O for all.** How a vehicle's photos look is for whoever takes them to decide.
 - **metrics.read: admins alone.** The page is of the node; it has sums over dealerships, no ids and
   no names. Scrapers use an address of their own, not a role.
 """
@@ -128,6 +130,10 @@ content.read             D      T        O      O
 content.update           D      T        O      O
 content.publish          D      T        -      -
 content.delete           D      T        O      O
+upload.create            O      O        O      O
+upload.read              D      T        O      O
+upload.update            O      O        O      O
+upload.delete            D      T        O      O
 job.create               O      O        O      O
 job.read                 D      T        O      O
 job.cancel               D      T        O      O

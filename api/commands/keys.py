@@ -86,8 +86,9 @@ def forget(where: _Where, key_id: str) -> None:
     count = _ask(where, lambda store: wrapped_by(store, kept.masters()))[key_id]
     if count:
         raise click.ClickException(
-            f"{key_id} still wraps the data keys of {count} sessions and people, which would be "
-            "lost: run `forecourt keys rewrap` first, and see that every node has the new key."
+            f"{key_id} still wraps the data keys of {count} sessions, people and uploads, which "
+            "would be lost: run `forecourt keys rewrap` first, and see that every node has the "
+            "new key."
         )
     _kept(lambda: secrets.forget_master(where.path, key_id))
     click.echo(f"{key_id} is forgotten")

@@ -213,8 +213,14 @@ async def reset_second_factor(request: Request, params: IdPath) -> Response:
 async def erase(request: Request, params: IdPath) -> Response:
     """Erase a person: account, profile, calls, recordings. There is no way back."""
     calls = bus_of(request)
-    people = services_of(request).people
-    await people.erase(identity_of(request), person_of(request), calls.erase_of)
+    services = services_of(request)
+
+    async def erase_files(dealership_id: str, user_id: str) -> None:
+        await calls.erase_of(dealership_id, user_id)
+        await services.store.jobs.remove_of_user(dealership_id, user_id)
+        await services.uploading.forget_of(dealership_id, user_id)
+
+    await services.people.erase(identity_of(request), person_of(request), erase_files)
     return Response(status_code=204)
 
 

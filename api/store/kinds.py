@@ -20,7 +20,9 @@ from api.store.documents import (
     TrainingSession,
     User,
 )
+from api.store.jobs import Job
 from api.store.teaching import CallFigures, PlaybookHead, PlaybookVersion, WeeklyDigest
+from api.store.uploads import Batch, Upload
 
 DEALERSHIPS = Kind("dealerships", Dealership, Dealership)
 TEAMS = Kind(
@@ -200,6 +202,58 @@ ASSIGNMENTS = Kind(
         Index(("dealershipId", "authorId")),
     ),
 )
+BATCHES = Kind(
+    "batches",
+    Batch,
+    Batch,
+    fields=("userId", "teamId", "vin", "expiresAt"),
+    indexes=(
+        Index(("dealershipId", "vin"), unique=True),
+        Index(("dealershipId", "userId", "createdAt")),
+        Index(("dealershipId", "teamId", "createdAt")),
+        Index(("dealershipId", "createdAt")),
+        Index(("dealershipId", "expiresAt")),
+    ),
+)
+UPLOADS = Kind(
+    "uploads",
+    Upload,
+    Upload,
+    fields=("userId", "teamId", "kind", "status", "batchId", "shot", "jobId", "expiresAt"),
+    indexes=(
+        Index(("dealershipId", "userId", "createdAt")),
+        Index(("dealershipId", "userId", "kind")),
+        Index(("dealershipId", "teamId", "createdAt")),
+        Index(("dealershipId", "createdAt")),
+        Index(("dealershipId", "batchId", "shot")),
+        Index(("dealershipId", "jobId")),
+        Index(("dealershipId", "expiresAt")),
+    ),
+)
+JOBS = Kind(
+    "processing_jobs",
+    Job,
+    Job,
+    fields=(
+        "userId",
+        "teamId",
+        "jobType",
+        "status",
+        "priority",
+        "turn",
+        "dueAt",
+        "leaseUntil",
+        "node",
+    ),
+    indexes=(
+        Index(("dealershipId", "userId", "createdAt")),
+        Index(("dealershipId", "teamId", "createdAt")),
+        Index(("dealershipId", "createdAt")),
+        Index(("dealershipId", "updatedAt")),
+        Index(("status", "priority", "turn", "createdAt")),
+        Index(("status", "leaseUntil")),
+    ),
+)
 CALL_FIGURES = Kind(
     SESSIONS.name,
     TrainingSession,
@@ -225,5 +279,8 @@ KINDS: tuple[Kind[Any, Any], ...] = (
     ANNOTATIONS,
     SCORECARDS,
     ASSIGNMENTS,
+    BATCHES,
+    UPLOADS,
+    JOBS,
 )
 """All of them, in the order of exports: what others refer to comes first."""

@@ -11,6 +11,7 @@ from api.store.repositories.dealerships import Dealerships
 from api.store.repositories.digests import Digests
 from api.store.repositories.events import Events
 from api.store.repositories.idempotency import IdempotencyKeys
+from api.store.repositories.jobs import Jobs
 from api.store.repositories.links import Links
 from api.store.repositories.notifications import Inbox
 from api.store.repositories.playbooks import PlaybookVersions
@@ -19,6 +20,7 @@ from api.store.repositories.scorecards import Scorecards
 from api.store.repositories.sessions import Sessions
 from api.store.repositories.teams import Teams
 from api.store.repositories.tokens import Tokens
+from api.store.repositories.uploads import Batches, Uploads
 from api.store.repositories.users import Users
 
 
@@ -43,6 +45,9 @@ class Store:
         self.annotations = Annotations(database, now)
         self.scorecards = Scorecards(database, now)
         self.assignments = Assignments(database, now)
+        self.batches = Batches(database, now)
+        self.uploads = Uploads(database, now)
+        self.jobs = Jobs(database, now)
 
     async def open(self) -> None:
         """Bring the schema up to date and connect.

@@ -19,8 +19,10 @@ from api.services import AUDIENCE, ISSUER
 from api.store import open_database
 from api.store.coaching import Annotation, Assignment
 from api.store.documents import Consent, Dealership, RefreshToken, Team, TrainingSession, User
+from api.store.jobs import Job
 from api.store.store import Store
 from api.store.teaching import PlaybookVersion
+from api.store.uploads import Batch, Upload
 from engine.events import Event
 from engine.events import Playbook as PlaybookHeard
 
@@ -160,6 +162,56 @@ class Seeds:
         }
         made = Assignment.new(owner.dealership_id, utc_now(), **own | fields)
         await self.store.assignments.add(owner.dealership_id, made)
+        return made.id
+
+    async def upload(self, owner: Person, team_id: str | None = None, **fields: Any) -> str:
+        """A photo whose bytes were lost."""
+        made = Upload.new(
+            owner.dealership_id,
+            utc_now(),
+            user_id=owner.id,
+            team_id=team_id,
+            status="ready",
+            kind="picture",
+            name="",
+            data_key="",
+            media_type="image/jpeg",
+            size_bytes=0,
+            sha256="0" * 64,
+            expires_at=utc_now() + timedelta(days=1),
+            **fields,
+        )
+        _, wrapped = self.vault.new_key(made)
+        await self.store.uploads.add(
+            owner.dealership_id, made.model_copy(update={"data_key": wrapped})
+        )
+        return made.id
+
+    async def job(self, owner: Person, team_id: str | None = None, **fields: Any) -> str:
+        """One that no worker takes: it failed."""
+        known: dict[str, Any] = {
+            "user_id": owner.id,
+            "team_id": team_id,
+            "job_type": "background_removal",
+            "input_files": [new_id()],
+            "status": "failed",
+            "due_at": utc_now(),
+        }
+        made = Job.new(owner.dealership_id, utc_now(), **(known | fields))
+        await self.store.jobs.add(owner.dealership_id, made)
+        return made.id
+
+    async def batch(self, owner: Person, team_id: str | None = None) -> str:
+        made = Batch.new(
+            owner.dealership_id,
+            utc_now(),
+            user_id=owner.id,
+            team_id=team_id,
+            vin=f"W{secrets.token_hex(8).upper()}",
+            look={},
+            expires_at=utc_now() + timedelta(days=1),
+        )
+        await self.store.batches.add(owner.dealership_id, made)
         return made.id
 
     async def playbook_event(self, owner: Person, session_id: str, seq: int, **data: Any) -> None:

@@ -23,7 +23,7 @@ from tests.api.seeds import Person, Seeds
 from tests.node import Node
 
 GUARDED = [each for each in ENDPOINTS if each.action != OPEN]
-THINGS = r"/(users|sessions|teams|annotations|assignments)/\{id\}"
+THINGS = r"/(users|sessions|teams|annotations|assignments|uploads|batches|jobs)/\{id\}"
 ABOUT = [each for each in GUARDED if re.match(THINGS, each.path)]
 OWN = [each for each in GUARDED if each.owner is not None and each not in ABOUT]
 LISTS = [each for each in GUARDED if each.owner is None]
@@ -112,6 +112,15 @@ async def target(world: World, each: Endpoint, actor: Person, relation: str) -> 
     if each.path.startswith("/assignments"):
         assignment_id = await world.seeds.assignment(owner, world.team_of(relation))
         return assignment_id, Owner(owner.dealership_id, owner.id, teams)
+    if each.path.startswith("/uploads"):
+        upload_id = await world.seeds.upload(owner, world.team_of(relation))
+        return upload_id, Owner(owner.dealership_id, owner.id, teams)
+    if each.path.startswith("/jobs"):
+        job_id = await world.seeds.job(owner, world.team_of(relation))
+        return job_id, Owner(owner.dealership_id, owner.id, teams)
+    if each.path.startswith("/batches"):
+        batch_id = await world.seeds.batch(owner, world.team_of(relation))
+        return batch_id, Owner(owner.dealership_id, owner.id, teams)
     session_id = await world.seeds.session(owner, world.team_of(relation))
     if each.path.startswith("/annotations"):
         annotation_id = await world.seeds.annotation(owner, session_id)

@@ -20,7 +20,9 @@ from api.store.documents import (
     TrainingSession,
     User,
 )
+from api.store.jobs import Job
 from api.store.teaching import PlaybookVersion
+from api.store.uploads import Batch, Upload
 
 
 class Clock:
@@ -173,6 +175,40 @@ class Sample:
             "pass_mark": 70,
         }
         made: Assignment = self._new(Assignment, defaults, fields)
+        return made
+
+    def batch(self, **fields: Any) -> Batch:
+        defaults = {
+            "user_id": self.user_id,
+            "vin": "1G4AH59H45G118341",
+            "look": {},
+            "expires_at": self.clock() + timedelta(days=30),
+        }
+        made: Batch = self._new(Batch, defaults, fields)
+        return made
+
+    def upload(self, **fields: Any) -> Upload:
+        defaults = {
+            "user_id": self.user_id,
+            "status": "ready",
+            "kind": "picture",
+            "name": "sealed",
+            "media_type": "image/jpeg",
+            "size_bytes": 4,
+            "data_key": "k",
+            "expires_at": self.clock() + timedelta(days=30),
+        }
+        made: Upload = self._new(Upload, defaults, fields)
+        return made
+
+    def job(self, **fields: Any) -> Job:
+        defaults = {
+            "user_id": self.user_id,
+            "job_type": "background_removal",
+            "input_files": [new_id()],
+            "due_at": self.clock(),
+        }
+        made: Job = self._new(Job, defaults, fields)
         return made
 
     def entry(self, node: str, seq: int, **fields: Any) -> AuditEntry:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from api.ids import new_id
 from api.store.base import Duplicate, Missing, Stale
 from api.store.documents import Policy, Totp
+from api.store.jobs import Job
 from api.store.repositories.sessions import SessionFilter
 from api.store.store import Store
 from tests.api.store.people import Clock, Sample, digest
@@ -548,3 +549,66 @@ async def test_calls_are_found_by_what_they_are_an_attempt_at(store: Store, samp
         await store.sessions.add(mine, each)
     page = await store.sessions.page(mine, SessionFilter(assignment_ids=[assignment_id]))
     assert ([head.id for head in page.items], page.total) == ([attempt.id], 1)
+
+
+async def test_waiting_jobs_are_taken_by_priority_turn_and_age_and_not_before_they_are_due(
+    store: Store, sample: Sample, clock: Clock
+) -> None:
+    mine, jobs = sample.dealership_id, store.jobs
+    for name, minutes, priority, turn in (
+        ("a", 3, 1, 0),
+        ("b", 1, 1, 0),
+        ("late in turn", 5, 1, 1),
+        ("c", 2, 0, 7),
+        ("d", 4, 2, 0),
+    ):
+        at = clock() - timedelta(minutes=minutes)
+        made = sample.job(priority=priority, turn=turn, due_at=at, settings={"name": name})
+        await jobs.add(mine, made.model_copy(update={"created_at": at}))
+    await jobs.add(mine, sample.job(due_at=clock() + timedelta(seconds=1)))
+    await jobs.add(mine, sample.job(status="completed"))
+
+    def named(found: list[Job]) -> list[str]:
+        return [job.settings["name"] for job in found if job.dealership_id == mine]
+
+    assert named(await jobs.due(clock())) == ["c", "a", "b", "late in turn", "d"]
+    assert await jobs.count_open(mine, sample.user_id) == 6
+    assert len([job for job in await jobs.due(clock.pass_by(seconds=1)) if job.settings == {}]) >= 1
+
+
+async def test_of_many_that_claim_a_job_one_has_it(
+    store: Store, sample: Sample, clock: Clock
+) -> None:
+    mine, jobs, lease = sample.dealership_id, store.jobs, timedelta(seconds=30)
+    made = sample.job(error={"code": "worker_lost", "message": "again"}, attempts=1, progress=40)
+    await jobs.add(mine, made)
+    node = new_id()
+    claims = await asyncio.gather(*(jobs.claim(made, node, lease) for _ in range(5)))
+    (held,) = [claim for claim in claims if claim is not None]
+    assert (held.status, held.attempts, held.progress, held.error) == ("processing", 2, 0, None)
+    assert held.lease_until == clock() + lease
+    assert await jobs.held_by(node) == [held]
+    assert held not in await jobs.lapsed(held.lease_until)
+    assert held in await jobs.lapsed(clock.pass_by(seconds=31))
+    done = held.changed(clock(), status="completed")
+    await jobs.save(mine, done)
+    with pytest.raises(Stale):
+        await jobs.save(mine, held.changed(clock(), status="failed"))
+    assert await jobs.get(mine, made.id) == done
+
+
+async def test_jobs_are_found_by_person_team_type_and_status_and_forgotten_when_over(
+    store: Store, sample: Sample, clock: Clock
+) -> None:
+    mine, jobs, team = sample.dealership_id, store.jobs, new_id()
+    ours = sample.job(team_id=team, status="dead")
+    theirs = sample.job(user_id=new_id(), job_type="call_analysis")
+    for each in (ours, theirs):
+        await jobs.add(mine, each)
+    assert (await jobs.page(mine, team_ids=[team])).items == [ours]
+    assert (await jobs.page(mine, user_ids=[theirs.user_id], status="pending")).items == [theirs]
+    assert (await jobs.page(mine, job_type="call_analysis", status="dead")).total == 0
+    assert await jobs.of_user(mine, theirs.user_id) == [theirs]
+    assert await jobs.forget_before(mine, clock.pass_by(days=1)) == 1
+    assert await jobs.get(mine, theirs.id) == theirs
+    assert await jobs.remove_of_user(mine, theirs.user_id) == 1

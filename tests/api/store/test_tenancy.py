@@ -35,6 +35,11 @@ OF_THE_NODE = {
     "audit.chain",
     "audit.last",
     "audit.nodes",
+    "uploads.every",
+    "jobs.due",
+    "jobs.lapsed",
+    "jobs.held_by",
+    "jobs.claim",
 }
 NOTHING: tuple[object, ...] = (None, False, 0, [], Page([], 0))
 
@@ -95,6 +100,15 @@ class Everything:
         await store.scorecards.add(mine, self.scorecard)
         await store.assignments.add(mine, self.assignment)
         soon = made.clock() + timedelta(hours=1)
+        own = {"user_id": self.user.id, "expires_at": soon}
+        self.batch = made.batch(**own)
+        self.upload = made.upload(**own, batch_id=self.batch.id, shot=1, job_id=self.user.id)
+        await store.batches.add(mine, self.batch)
+        await store.uploads.add(mine, self.upload)
+        self.job = made.job(user_id=self.user.id)
+        self.done = made.job(status="completed")
+        await store.jobs.add(mine, self.job)
+        await store.jobs.add(mine, self.done)
         self.claim, _ = await store.idempotency.claim(mine, self.user.id, "k", "0" * 64, soon)
 
     async def stored(self, store: Store) -> list[object]:
@@ -118,6 +132,10 @@ class Everything:
             await store.annotations.get(mine, self.annotation.id),
             await store.scorecards.of_session(mine, session),
             await store.assignments.get(mine, self.assignment.id),
+            await store.batches.get(mine, self.batch.id),
+            await store.uploads.get(mine, self.upload.id),
+            await store.jobs.get(mine, self.job.id),
+            await store.jobs.get(mine, self.done.id),
             await store.idempotency.claim(mine, user, "k", "0" * 64, self.claim.expires_at),
         ]
 
@@ -241,6 +259,35 @@ QUESTIONS: dict[str, Call] = {
     "assignments.forget_before": lambda all_, now: (now() + LATER,),
     "assignments.remove_of_user": lambda all_, now: (all_.user.id,),
     "assignments.disown": lambda all_, now: (all_.user.id,),
+    "batches.add": lambda all_, now: (all_.sample.batch(vin="W" * 17),),
+    "batches.get": lambda all_, now: (all_.batch.id,),
+    "batches.page": lambda all_, now: (),
+    "batches.save": lambda all_, now: (all_.batch.changed(now(), look={"format": "png"}),),
+    "batches.remove": lambda all_, now: (all_.batch.id,),
+    "batches.remove_of_user": lambda all_, now: (all_.user.id,),
+    "batches.forget_expired": lambda all_, now: (now() + LATER,),
+    "uploads.add": lambda all_, now: (all_.sample.upload(),),
+    "uploads.get": lambda all_, now: (all_.upload.id,),
+    "uploads.page": lambda all_, now: (),
+    "uploads.of_batch": lambda all_, now: (all_.batch.id,),
+    "uploads.in_batch": lambda all_, now: (all_.batch.id,),
+    "uploads.of_user": lambda all_, now: (all_.user.id,),
+    "uploads.of_job": lambda all_, now: (all_.user.id,),
+    "uploads.count_of_user": lambda all_, now: (all_.user.id, "picture"),
+    "uploads.expired": lambda all_, now: (now() + LATER,),
+    "uploads.save": lambda all_, now: (all_.upload.changed(now(), size_bytes=7),),
+    "uploads.remove": lambda all_, now: (all_.upload.id,),
+    "jobs.add": lambda all_, now: (all_.sample.job(),),
+    "jobs.get": lambda all_, now: (all_.job.id,),
+    "jobs.page": lambda all_, now: (),
+    "jobs.changed_since": lambda all_, now: (now() - LATER,),
+    "jobs.count_open": lambda all_, now: (all_.user.id,),
+    "jobs.save": lambda all_, now: (all_.job.changed(now(), progress=7),),
+    "jobs.change": lambda all_, now: (all_.job.id, lambda job: job.changed(now(), progress=8)),
+    "jobs.remove": lambda all_, now: (all_.job.id,),
+    "jobs.of_user": lambda all_, now: (all_.user.id,),
+    "jobs.remove_of_user": lambda all_, now: (all_.user.id,),
+    "jobs.forget_before": lambda all_, now: (now() + LATER,),
     "idempotency.complete": lambda all_, now: (all_.claim, 201, "sealed"),
     "idempotency.release": lambda all_, now: (all_.claim,),
     "idempotency.forget_expired": lambda all_, now: (now() + LATER,),

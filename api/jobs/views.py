@@ -1,0 +1,76 @@
+"""What routes take and tell of jobs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from api.accounts.views import Id, PageQuery
+from api.store.documents import Moment
+from api.store.jobs import MAX_FILES, Job, JobStatus, JobType
+from engine.events import Wire
+from processing.photos import Enhancement
+
+PhotoJob = Literal["image_enhancement"]
+PriorityName = Literal["high", "normal", "low"]
+RANKS: dict[PriorityName, int] = {"high": 0, "normal": 1, "low": 2}
+NAMES = {rank: name for name, rank in RANKS.items()}
+
+
+class JobBody(Wire):
+    """What is to be done with which uploads: photos, each of which becomes a result."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    job_type: PhotoJob
+    input_files: Annotated[list[Id], Field(min_length=1, max_length=MAX_FILES)]
+    settings: Enhancement = Enhancement()
+    priority: PriorityName = "normal"
+
+
+class JobsQuery(PageQuery):
+    status: JobStatus | None = None
+    job_type: Annotated[JobType | None, Field(alias="jobType")] = None
+
+
+class JobErrorView(Wire):
+    code: str
+    message: str
+
+
+class JobView(Wire):
+    """A job. `progress` is a percentage and `stage` what is done now; of `error` there may be one
+    while it is ``pending``, too: then it is tried again at `dueAt`. ``dead``: every attempt broke;
+    ``failed``: its files cannot be used."""
+
+    id: Id
+    user_id: Id
+    team_id: Id | None
+    job_type: JobType
+    input_files: list[Id]
+    output_files: list[Id]
+    settings: dict[str, Any]
+    priority: PriorityName
+    status: JobStatus
+    progress: int
+    stage: str | None
+    error: JobErrorView | None
+    attempts: int
+    created_at: Moment
+    due_at: Moment
+    started_at: Moment | None
+    completed_at: Moment | None
+
+
+class JobPage(Wire):
+    """Some of `total` jobs."""
+
+    items: list[JobView]
+    total: int
+
+
+def job_view(job: Job) -> JobView:
+    told = {name: getattr(job, name) for name in JobView.model_fields if name != "error"}
+    error = None if job.error is None else job.error.model_dump()
+    return JobView.model_validate(told | {"priority": NAMES[job.priority], "error": error})

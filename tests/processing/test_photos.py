@@ -1,0 +1,61 @@
+"""Photo jobs, as the worker calls them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from processing import pictures
+from processing.photos import MAX_PHOTOS, work_enhancement
+from processing.work import Refused
+
+
+def photo(low: int = 40, high: int = 110) -> Image.Image:
+    """Dark and flat: noise between two levels."""
+    rng = np.random.default_rng(8)
+    return Image.fromarray(rng.integers(low, high, (90, 120, 3), np.uint8))
+
+
+def quiet(stage: str, percent: int) -> None:
+    assert 0 <= percent <= 100
+
+
+@pytest.mark.parametrize("form", ["png", "webp", "jpeg"])
+def test_a_job_writes_each_photo_in_order(tmp_path: Path, form: str) -> None:
+    told: list[tuple[str, int]] = []
+    inputs = [tmp_path / "a", tmp_path / "b"]
+    for path, side in zip(inputs, (100, 200), strict=True):
+        photo().resize((side, side)).save(path, "PNG")
+    outputs = tmp_path / "outputs"
+    outputs.mkdir()
+    settings = {"format": form, "options": {"maxSide": 150}}
+    made = work_enhancement(inputs, outputs, settings, lambda *said: told.append(said))
+    assert [pictures.read(path).size for path in made] == [(100, 100), (150, 150)]
+    assert [percent for _, percent in told] == sorted(percent for _, percent in told)
+    assert told[-1] == ("writing", 100)
+
+
+@pytest.mark.parametrize(
+    ("settings", "count", "code"),
+    [
+        ({"quality": 90}, 1, "bad_settings"),
+        ({"options": {"maxSide": 100_000}}, 1, "bad_settings"),
+        ({"options": {"unknown": 1}}, 1, "bad_settings"),
+        ({}, 0, "photo_count"),
+        ({}, MAX_PHOTOS + 1, "photo_count"),
+        ({}, 1, "no_picture"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(
+    tmp_path: Path, settings: dict[str, Any], count: int, code: str
+) -> None:
+    path = tmp_path / "note.txt"
+    path.write_text("not a picture")
+    with pytest.raises(Refused) as caught:
+        work_enhancement([path] * count, tmp_path, settings, quiet)
+    assert caught.value.code == code
+    assert "note.txt" not in caught.value.sentence
