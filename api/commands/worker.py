@@ -40,9 +40,9 @@ def worker(data: Path | None) -> None:
     how many processes work.
     """
     settings = _settings(data)
-    logs.configure(settings.log_level, settings.log_json)
     try:
         masters = keys.load(settings.data / keys.FILE_NAME).masters()
+        logs.configure(settings.log_level, settings.log_json)
         asyncio.run(_work(settings, masters))
     except (keys.BadSecrets, StoreError, WrongKey) as error:
         raise click.ClickException(str(error)) from error
