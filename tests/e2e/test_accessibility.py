@@ -15,6 +15,8 @@ from tests.e2e.node import Node
 from tests.e2e.people import signed_in
 from tests.e2e.practice import PracticePage
 
+pytestmark = pytest.mark.slow
+
 AXE = Path(__file__).with_name("node_modules") / "axe-core" / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 STEPS = ["consent", "consent-missing", "check", "verdict", "ready", "live", "summary", "sessions"]

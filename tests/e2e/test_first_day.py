@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import httpx
+import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.e2e import chromium
@@ -12,6 +13,8 @@ from tests.e2e.node import Node
 from tests.e2e.people import invite, mailed_secret, new_password
 from tests.e2e.practice import PracticePage
 from tests.e2e.test_sign_in import code_now, expect_practice, sign_out
+
+pytestmark = pytest.mark.slow
 
 
 def test_from_the_invitation_to_signing_out(node: Node, browser: Browser) -> None:

@@ -11,6 +11,8 @@ from tests.e2e.node import Node
 from tests.e2e.people import signed_in
 from tests.e2e.practice import CHECKED_DEVICE, PracticePage
 
+pytestmark = pytest.mark.slow
+
 MARKUP = "<img src=x onerror='window.owned=1'><script>window.owned=1</script><b>bold</b>"
 
 
