@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from engine.events import Wire
 from processing import pictures
@@ -15,16 +15,12 @@ from processing.work import Refused, Tell
 
 MAX_PHOTOS: Final = 100
 """Of one job."""
-
-
 QUALITIES: Final = {"low": 70, "medium": 85, "high": 95}
 """Of JPEG and WebP."""
 
 
 class Options(Wire):
     """Steps of an `image_enhancement`; `max_side` is in pixels."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     white_balance: bool = True
     exposure: bool = True
@@ -36,8 +32,6 @@ class Options(Wire):
 
 class Enhancement(Wire):
     """Settings of an `image_enhancement`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     quality: Literal["low", "medium", "high"] = "medium"
     format: pictures.Format = "jpeg"

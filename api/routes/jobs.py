@@ -54,7 +54,7 @@ def _news(request: Request) -> News:
     once=True,
 )
 async def create_job(request: Request, body: JobBody) -> Response:
-    """Have photos cut out or enhanced: each of `inputFiles` becomes one of `outputFiles`."""
+    """Have photos enhanced: each of `inputFiles` becomes one of `outputFiles`."""
     made = await _desk(request).ask(identity_of(request), body)
     return tagged(job_view(made), made.version, 201, {"Location": f"/api/v1/jobs/{made.id}"})
 
