@@ -26,6 +26,7 @@ from api.problems import Problem
 from api.store.base import Missing, StoreError
 from api.store.blobs import BlobId, Blobs, OpenBlob
 from api.store.crypto import Damaged, DataKey, WrongKey
+from api.store.jobs import Job
 from api.store.kinds import UPLOADS
 from api.store.repositories.scoped import Now
 from api.store.store import Store
@@ -290,7 +291,7 @@ def blob_of(upload: Upload) -> BlobId:
     return BlobId(upload.dealership_id, upload.id, upload.id)
 
 
-def owner(of: Upload | Batch) -> Owner:
+def owner(of: Upload | Batch | Job) -> Owner:
     teams = frozenset() if of.team_id is None else frozenset({of.team_id})
     return Owner(of.dealership_id, of.user_id, teams)
 

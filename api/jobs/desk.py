@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from api.auth.roles import Owner, allows
+from api.auth.roles import allows
 from api.identity import Identity
 from api.jobs.views import RANKS, JobBody
 from api.problems import Problem
 from api.services import Services
 from api.store.jobs import OPEN, Job
 from api.store.uploads import Upload
-from api.uploads import owner as owner_of_upload
+from api.uploads import owner
 from processing.queue import Queue
 
 MAX_OPEN: Final = 200
@@ -115,13 +115,8 @@ class Desk:
             raise Problem(422, "Some files cannot be used for this job.", errors=told)
 
 
-def owner(job: Job) -> Owner:
-    teams = frozenset() if job.team_id is None else frozenset({job.team_id})
-    return Owner(job.dealership_id, job.user_id, teams)
-
-
 def _may_read(by: Identity, upload: Upload) -> bool:
-    return allows(by.role, "upload.read", actor=by.actor, owner=owner_of_upload(upload))
+    return allows(by.role, "upload.read", actor=by.actor, owner=owner(upload))
 
 
 def _too_many() -> Problem:

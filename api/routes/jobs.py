@@ -11,12 +11,13 @@ from api.auth.roles import Owner
 from api.endpoint import Answer, endpoint
 from api.entity_tags import tagged
 from api.identity import identity_of
-from api.jobs.desk import Desk, owner
+from api.jobs.desk import Desk
 from api.jobs.news import News
 from api.jobs.views import JobBody, JobPage, JobsQuery, JobView, job_view
 from api.services import services_of
 from api.store.jobs import Job
 from api.upload_views import reached
+from api.uploads import owner
 
 
 async def job(request: Request, params: IdPath) -> Owner | None:
