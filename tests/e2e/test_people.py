@@ -30,7 +30,7 @@ def said(page: Page) -> Locator:
 
 def test_somebody_is_invited_by_keyboard_alone(desk: Desk, browser: Browser) -> None:
     desk.team("Electric")
-    page = desk.opened(browser, None, "/people")
+    page = desk.opened(browser, None, "/people?sort=-createdAt")
     press_until(page, page.locator("#invite"))
     page.keyboard.press("Enter")
     address = page.get_by_label("E-mail address")

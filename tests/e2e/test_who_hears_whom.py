@@ -30,6 +30,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 TAPE = Path(__file__).with_name("tape.js")
 SECONDS = 150.0
 LISTEN_MS = 4_600
+TRIES = 3
 SETTLE_MS = 2_000
 """A page's jitter buffer has found its length by then."""
 NAMES = ("trainee", "partner", "manager")
@@ -69,6 +70,20 @@ def browsers(playwright: Playwright, voices: Voices) -> Iterator[dict[str, Brows
     yield opened
     for browser in opened.values():
         browser.close()
+
+
+def expect_heard(pages: dict[str, Page], voices: Voices, **expected: set[str]) -> None:
+    """Each page is sent whom it should be, and at no time anybody else.
+
+    A browser that gets too little of the processor makes no sound of its microphone for a while:
+    who is missing is listened for again.
+    """
+    for _ in range(TRIES):
+        heard = taped({name: pages[name] for name in expected}, voices)
+        assert all(heard[name] <= expected[name] for name in expected), heard
+        if heard == expected:
+            return
+    raise AssertionError(f"{heard}, not {expected}")
 
 
 def taped(pages: dict[str, Page], voices: Voices) -> dict[str, set[str]]:
@@ -113,34 +128,40 @@ def test_three_browsers_hear_whom_they_should_and_the_recordings_agree(
     present = trainee.page.locator("#people li", has_text="Ada")
 
     expect(present).to_have_text("Ada Field listens")
-    assert taped(pages, voices) == {
-        "trainee": {"partner"},
-        "partner": {"trainee"},
-        "manager": {"trainee", "partner"},
-    }
+    expect_heard(
+        pages,
+        voices,
+        trainee={"partner"},
+        partner={"trainee"},
+        manager={"trainee", "partner"},
+    )
 
     manager.get_by_role("radio", name="Whisper").click()
     expect(present).to_have_text("Ada Field speaks to you alone")
-    assert taped(pages, voices) == {
-        "trainee": {"partner", "manager"},
-        "partner": {"trainee"},
-        "manager": {"trainee", "partner"},
-    }
+    expect_heard(
+        pages,
+        voices,
+        trainee={"partner", "manager"},
+        partner={"trainee"},
+        manager={"trainee", "partner"},
+    )
 
     manager.get_by_role("radio", name="Barge in").click()
     manager.get_by_role("button", name="I agree, barge in").click()
     expect(present).to_have_text("Ada Field speaks to all")
     barged_s = time.monotonic()
-    assert taped(pages, voices) == {
-        "trainee": {"partner", "manager"},
-        "partner": {"trainee", "manager"},
-        "manager": {"trainee", "partner"},
-    }
+    expect_heard(
+        pages,
+        voices,
+        trainee={"partner", "manager"},
+        partner={"trainee", "manager"},
+        manager={"trainee", "partner"},
+    )
     barged_s = time.monotonic() - barged_s
 
     manager.get_by_role("radio", name="Monitor").click()
     expect(present).to_have_text("Ada Field listens")
-    assert taped(pages, voices)["trainee"] == {"partner"}
+    expect_heard(pages, voices, trainee={"partner"})
     manager.get_by_role("button", name="Stop listening").click()
     expect(present).to_have_count(0)
     trainee.end()

@@ -119,7 +119,8 @@ def test_what_is_not_speech_yields_no_words(
     call: Outcome = request.getfixturevalue(batch)[name]
     assert call.view["durationMs"] > 8_000
     told = {event["type"] for event in call.events}
-    assert told <= {"session.state", "metrics", "feedback", "summary"}
+    # Others talk meanwhile: words may be late for all where the machine is busy.
+    assert told <= {"session.state", "metrics", "feedback", "summary", "degraded"}
     assert call.text == ""
     assert call.view["metrics"]["quantities"]["words"] == 0
 
