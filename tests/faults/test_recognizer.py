@@ -67,7 +67,7 @@ async def ready(node: Node) -> None:
 
 
 async def restarted(node: Node, times: int) -> None:
-    """Until a worker has taken another's place for the `times`-th time. A node that has yet to notice
+    """Until a worker has replaced another for the `times`-th time. A node that has yet to notice
     that one is gone says that it is ready."""
     async with asyncio.timeout(PATIENCE_S):
         while (await asyncio.to_thread(recognizer, node))["restarts"] < times:
