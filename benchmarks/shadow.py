@@ -43,7 +43,7 @@ from signaling.publisher import RATE, Publisher
 LISTENERS = 40
 WINDOW_S, QUICK_WINDOW_S = 15.0, 5.0
 RUNS, QUICK_RUNS = 3, 1
-ROUNDS, QUICK_ROUNDS = 20, 4
+ROUNDS, QUICK_ROUNDS = 20, 3
 EVENTS, QUICK_EVENTS = 120, 40
 LEAST_APART_S, MOST_APART_S = 0.15, 0.45
 """Between events, at random, so that no batch's rhythm is met."""
@@ -59,7 +59,7 @@ SCRIPT = Path(__file__).with_suffix(".js")
 
 
 def run(quick: bool) -> Report:
-    """40 listeners, then 20 pages one after the other (4 when quick)."""
+    """40 listeners, then 20 pages one after the other (3 when quick)."""
     runs, window_s = (QUICK_RUNS, QUICK_WINDOW_S) if quick else (RUNS, WINDOW_S)
     load = os.getloadavg()[0]
     cost = asyncio.run(_cost(runs, window_s))
