@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 
 import av
@@ -17,9 +18,11 @@ PIECE_S = 1.5
 jitter buffer not to stretch one in the middle."""
 AUDIBLE = 0.003
 """RMS of full scale; a piece below it is silence."""
-ALIKE = 0.35
-"""Of 1: what a browser's noise suppression, two encoders and a jitter buffer leave is 0.5 to 0.8;
-other speech reaches 0.2."""
+ALIKE = 0.22
+"""Of 1, at the least: what a browser's noise suppression, two encoders and a jitter buffer leave is
+0.5 to 0.8, and 0.25 on a machine so busy that microphones stall; other speech reaches 0.2."""
+SHARE = 0.7
+"""Of the voice most alike: a sound that two voices are in is as like the one as the other."""
 
 Voice = NDArray[np.float64]
 
@@ -64,6 +67,13 @@ def likeness(heard: Voice, voice: Voice) -> float:
             continue
         found.append(float(np.max(np.abs(correlate(voice, piece, "valid")) / (within * norm))))
     return float(np.median(found)) if found else 0.0
+
+
+def who(heard: Voice, voices: Mapping[str, Voice]) -> set[str]:
+    """The names of those who are heard."""
+    alike = {name: likeness(heard, voice) for name, voice in voices.items()}
+    least = max(ALIKE, SHARE * max(alike.values()))
+    return {name for name, value in alike.items() if value >= least}
 
 
 def repeated(pieces: list[Path], seconds: float, target: Path) -> Path:

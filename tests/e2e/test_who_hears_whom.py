@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, Page, Playwright, expect
 from benchmarks.reading import clips
 from tests.e2e import chromium, people
 from tests.e2e.desk import Desk
-from tests.e2e.heard import ALIKE, RATE, Voice, decoded, likeness, repeated, source
+from tests.e2e.heard import RATE, Voice, decoded, repeated, source, who
 from tests.e2e.node import Node
 from tests.e2e.practice import PracticePage
 from tests.e2e.test_join import join
@@ -42,9 +42,6 @@ class Voices:
 
     files: dict[str, Path]
     voices: dict[str, Voice]
-
-    def who(self, heard: Voice) -> set[str]:
-        return {name for name, voice in self.voices.items() if likeness(heard, voice) >= ALIKE}
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +93,7 @@ def taped(pages: dict[str, Page], voices: Voices) -> dict[str, set[str]]:
     tapes = {name: page.evaluate("stopTapes()") for name, page in pages.items()}
     found: dict[str, set[str]] = {}
     for name in pages:
-        tracks = [voices.who(decoded(base64.b64decode(tape))) for tape in tapes[name]]
+        tracks = [who(decoded(base64.b64decode(tape)), voices.voices) for tape in tapes[name]]
         assert all(len(one) <= 1 for one in tracks), (name, tracks)
         found[name] = set().union(*tracks)
     return found
@@ -180,7 +177,7 @@ def _expect_recordings(node: Node, session_id: str, voices: Voices, barged_s: fl
         track: decoded(node.get(f"/sessions/{session_id}/recording?track={track}").content)
         for track in ("trainee", "partner", "coach_1")
     }
-    assert {track: voices.who(sound) for track, sound in kept.items()} == {
+    assert {track: who(sound, voices.voices) for track, sound in kept.items()} == {
         "trainee": {"trainee"},
         "partner": {"partner"},
         "coach_1": {"manager"},
