@@ -75,7 +75,9 @@ $(STAMPS)/test: pyproject.toml constraints.txt | $(STAMPS)/core
 	@touch $@
 
 $(STAMPS)/models: engine/models.toml | $(STAMPS)/core
-	$(BIN)/forecourt models fetch whisper-tiny.en minilm-l6-v2
+	$(BIN)/forecourt models fetch whisper-tiny.en minilm-l6-v2 u2netp
+	# Compiles what rembg imports (pymatting), once for this machine: a worker would wait for it.
+	$(BIN)/python -c 'import rembg'
 	@touch $@
 
 $(STAMPS)/speech: benchmarks/speech.toml | $(STAMPS)/core
@@ -86,7 +88,7 @@ $(STAMPS)/speech: benchmarks/speech.toml | $(STAMPS)/core
 # PyTorch is large: only the slow tests have it.
 $(STAMPS)/diarization: pyproject.toml constraints.txt engine/models.toml | $(STAMPS)/test
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[diarization]'
-	$(BIN)/forecourt models fetch pyannote-segmentation speaker-encoder
+	$(BIN)/forecourt models fetch pyannote-segmentation speaker-encoder isnet
 	@touch $@
 
 # What the pages load. A machine without npm gets it from the Python registry.

@@ -24,6 +24,7 @@ from api.keep import Keep
 from api.logs import RequestLog
 from api.playbook_editing import Editing
 from api.playbooks import Playbooks
+from api.previews import Previews
 from api.recognizer import NodeRecognizer
 from api.retention import Retention
 from api.routes import (
@@ -154,9 +155,12 @@ def create_app(
         lane = _lane(settings, services)
         app.state.desk, app.state.job_news = Desk(services, lane.queue), News(services)
         await lane.start()
+        app.state.previews = previews = Previews(services.uploading, settings.data / "previews")
+        await previews.start()
         try:
             yield
         finally:
+            await previews.stop()
             await lane.stop()
             await mailing.stop()
             await retention.stop()

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from api.archive import Pipe, entry
 from api.attachments import EXTENSIONS
 from api.identity import Identity
-from api.problems import Problem
+from api.ids import new_id
+from api.jobs.views import JobBody, PhotoJob
+from api.problems import Problem, invalid
 from api.services import Services
 from api.store.base import Duplicate
 from api.store.documents import Name, Short
@@ -26,11 +28,26 @@ Options = Annotated[dict[Name, bool | int | float | Short], Field(max_length=MAX
 
 
 class Look(Wire):
-    """Settings of the job that each of its shots becomes."""
+    """The job that each of its shots becomes, and its settings."""
 
+    job_type: PhotoJob = "image_enhancement"
     quality: Literal["low", "medium", "high"] = "medium"
     format: Literal["png", "webp", "jpeg"] = "webp"
     options: Options = Field(default_factory=dict)
+
+    def job(self, files: Sequence[str]) -> JobBody:
+        """What is asked for, for these uploads. Raises `Problem` (422) for what is no such look."""
+        settings = self.model_dump(mode="json", by_alias=True, exclude={"job_type"})
+        try:
+            return JobBody.model_validate(
+                {"jobType": self.job_type, "inputFiles": files, "settings": settings}
+            )
+        except ValidationError as error:
+            raise invalid(error, "This look is not valid.") from error
+
+    def check(self) -> None:
+        """Raises `Problem` (422) for what no job would take."""
+        self.job([new_id()])
 
 
 class Batches:
@@ -39,12 +56,14 @@ class Batches:
         self._store = services.store
 
     async def begin(self, by: Identity, vin: str, look: Look) -> Batch:
-        """Raises `Problem`: 422 for no VIN, 409 where the dealership has a batch of the vehicle."""
+        """Raises `Problem`: 422 for no VIN or no look, 409 where the dealership has a batch of the
+        vehicle."""
         try:
             vin = read_vin(vin)
         except NotVin as error:
             wrong = [{"field": "vin", "message": str(error)}]
             raise Problem(422, str(error), errors=wrong, code="no_vin") from error
+        look.check()
         batch = Batch.new(
             by.dealership_id,
             self._services.now(),
@@ -61,7 +80,8 @@ class Batches:
         return batch
 
     async def restyle(self, batch: Batch, look: Look) -> Batch:
-        """Give it another look. Raises `Stale`."""
+        """Give it another look. Raises `Stale`, and `Problem` (422) for what is none."""
+        look.check()
         changed = batch.changed(self._services.now(), look=look.model_dump(mode="json"))
         await self._store.batches.save(batch.dealership_id, changed)
         return changed
@@ -69,6 +89,26 @@ class Batches:
     async def shots(self, batch: Batch) -> list[Upload]:
         """What was uploaded, by numbers, each followed by what was made of it."""
         return await self._store.uploads.of_batch(batch.dealership_id, batch.id)
+
+    async def due(self, batch: Batch, numbers: Collection[int] | None) -> list[Upload]:
+        """The shots called `numbers`, or those that nothing was made of; without those that are
+        worked on. Raises `Problem`: 422 for a number without a shot, 409 where nothing is due."""
+        shots = await self.shots(batch)
+        photos = {each.shot or 0: each for each in shots if each.kind == "picture"}
+        if numbers is None:
+            wanted = photos.keys() - {each.shot for each in shots if each.kind == "result"}
+        else:
+            wanted = set(numbers)
+        if missing := sorted(wanted - photos.keys()):
+            raise Problem(422, f"This batch has no shot {missing[0]}; look at it again.")
+        open_jobs = await self._store.jobs.open_of_batch(batch.dealership_id, batch.id)
+        under_way = {each for job in open_jobs for each in job.input_files}
+        found = [photos[number] for number in photos if number in wanted]
+        due = [each for each in found if each.id not in under_way]
+        if not due:
+            detail = "Every photo is done or being worked on; name shots to make them again."
+            raise Problem(409, detail, code="nothing_due")
+        return due
 
     async def place(self, by: Identity, batch_id: str | None, shot: int | None) -> Batch | None:
         """The batch that one uploads this shot to, if it is one's. Raises `Problem` (422)."""

@@ -47,6 +47,7 @@ class BatchView(Wire):
     team_id: Id | None
     vin: str
     look: Look
+    version: int
     created_at: Moment
     expires_at: Moment
 

@@ -31,6 +31,7 @@ NAMES = (
     "domain",
     "fillers",
     "diarize",
+    "images",
 )
 OPTIONS = {"receive": ("peers",), "asr": ("peers", "live", "step", "noise")}
 """What a benchmark takes beside `--quick`."""

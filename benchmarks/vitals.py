@@ -27,11 +27,20 @@ def of(*pids: int) -> Vitals:
     )
 
 
+def peak_mb(pid: int) -> float:
+    """The most that process `pid` has ever held. Raises `FileNotFoundError` when it is gone."""
+    return int(_status(pid)["VmHWM"].split()[0]) / KIB_PER_MB
+
+
 def _of(pid: int) -> Vitals:
-    process = Path(f"/proc/{pid}")
-    status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
+    status = _status(pid)
     return Vitals(
         int(status["VmRSS"].split()[0]) / KIB_PER_MB,
         int(status["Threads"]),
-        sum(1 for _ in (process / "fd").iterdir()),
+        sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir()),
     )
+
+
+def _status(pid: int) -> dict[str, str]:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return dict(line.split(":", 1) for line in lines)

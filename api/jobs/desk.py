@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from api.auth.roles import allows
 from api.identity import Identity
+from api.jobs.shelf import further
 from api.jobs.views import RANKS, JobBody
 from api.problems import Problem
 from api.services import Services
@@ -26,13 +28,15 @@ class Desk:
 
     async def ask(self, by: Identity, body: JobBody) -> Job:
         """Raises `Problem`: 422 for a file that cannot be its input, 409 for the quota."""
-        await self._check(by, body.input_files)
+        batches = {each.batch_id for each in await self._check(by, body.input_files)}
+        await self._check(by, body.settings.options.further(), "settings.options")
         now = self._services.now()
         job = Job.new(
             by.dealership_id,
             now,
             user_id=by.user_id,
             team_id=min(by.team_ids, default=None),
+            batch_id=batches.pop() if len(batches) == 1 else None,
             job_type=body.job_type,
             input_files=body.input_files,
             settings=body.settings.model_dump(mode="json", by_alias=True),
@@ -73,6 +77,7 @@ class Desk:
             detail = f"This job is {job.status}; only one that failed or was cancelled is retried."
             raise Problem(409, detail, code="not_over")
         await self._check(by, job.input_files)
+        await self._check(by, further(job), "settings.options")
         turn = await self._jobs.count_open(job.dealership_id, job.user_id)
         if turn >= MAX_OPEN:
             raise _too_many()
@@ -101,18 +106,23 @@ class Desk:
         await self._queue.wake()
         return changed
 
-    async def _check(self, by: Identity, ids: list[str] | tuple[str, ...]) -> None:
-        """All are photos that `by` may read. Raises `Problem`."""
-        errors = []
+    async def _check(
+        self, by: Identity, ids: Sequence[str], field: str = "inputFiles"
+    ) -> list[Upload]:
+        """All are photos that `by` may read, and returned. Raises `Problem`."""
+        photos, errors = [], []
         for number, each in enumerate(ids):
             found = await self._services.store.uploads.get(by.dealership_id, each)
             if found is None or found.status != "ready" or not _may_read(by, found):
                 errors.append((number, "There is no such upload, or it was removed."))
             elif not found.media_type.startswith("image/"):
                 errors.append((number, "This is a recording; photos are needed."))
+            else:
+                photos.append(found)
         if errors:
-            told = [{"field": f"inputFiles.{number}", "message": why} for number, why in errors]
+            told = [{"field": f"{field}.{number}", "message": why} for number, why in errors]
             raise Problem(422, "Some files cannot be used for this job.", errors=told)
+        return photos
 
 
 def _may_read(by: Identity, upload: Upload) -> bool:

@@ -51,6 +51,7 @@ class Labour:
 
 
 WORKS: Final[Mapping[JobType, Labour]] = {
+    "background_removal": Labour("processing.photos:work_removal", 300),
     "image_enhancement": Labour("processing.photos:work_enhancement", 120),
     "call_analysis": Labour("processing.recordings:work_analysis", 8 * 3600),
 }

@@ -12,6 +12,7 @@ from api.store.jobs import Job
 from api.store.store import Store
 from api.store.uploads import Upload
 from api.uploads import Uploading
+from processing.photos import SETTINGS
 from processing.sniffing import HEAD_BYTES, media_type
 from processing.work import Refused
 
@@ -23,7 +24,8 @@ class Shelf(Protocol):
     """Where a job's inputs come from, and where its outputs go."""
 
     async def fetch(self, job: Job, folder: Path) -> list[Path]:
-        """Its inputs, in order. Raises `Refused`, `StoreError`, `OSError`."""
+        """Its inputs, in order, and after them the uploads that its settings name. Raises
+        `Refused`, `StoreError`, `OSError`."""
         ...
 
     async def keep(self, job: Job, files: Sequence[Path]) -> list[str]:
@@ -46,7 +48,8 @@ class UploadShelf:
 
     async def fetch(self, job: Job, folder: Path) -> list[Path]:
         paths = []
-        for number, upload in enumerate(await self._inputs(job)):
+        needed = await self._whole(job, (*job.input_files, *further(job)))
+        for number, upload in enumerate(needed):
             path = folder / f"{number:03d}"
             try:
                 opened = await self._uploading.open(upload)
@@ -60,7 +63,7 @@ class UploadShelf:
 
     async def keep(self, job: Job, files: Sequence[Path]) -> list[str]:
         """Output n is taken for what was made of input n, one more for the last one's."""
-        inputs = await self._inputs(job)
+        inputs = await self._whole(job, job.input_files)
         kept: list[str] = []
         try:
             for number, path in enumerate(files):
@@ -90,12 +93,18 @@ class UploadShelf:
         name = f"{Path(self._uploading.name_of(source)).stem}{path.suffix}"
         return await self._uploading.keep_result(source, job.id, name, found, _chunks(path))
 
-    async def _inputs(self, job: Job) -> list[Upload]:
-        found = [await self._store.uploads.get(job.dealership_id, each) for each in job.input_files]
+    async def _whole(self, job: Job, ids: Iterable[str]) -> list[Upload]:
+        found = [await self._store.uploads.get(job.dealership_id, each) for each in ids]
         whole = [each for each in found if each is not None and each.status == "ready"]
         if len(whole) < len(found):
             raise Refused("input_gone", GONE)
         return whole
+
+
+def further(job: Job) -> list[str]:
+    """Ids of uploads that a photo job's settings name: a background, a logo."""
+    kind = SETTINGS.get(job.job_type)
+    return [] if kind is None else kind.model_validate(job.settings).options.further()
 
 
 async def _chunks(path: Path) -> AsyncIterator[bytes]:

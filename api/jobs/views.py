@@ -4,34 +4,44 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo
 
 from api.accounts.views import Id, PageQuery
 from api.store.documents import Moment
 from api.store.jobs import MAX_FILES, Job, JobStatus, JobType
 from engine.events import Wire
-from processing.photos import Enhancement
+from processing.photos import SETTINGS, Enhancement, Removal
 
-PhotoJob = Literal["image_enhancement"]
+PhotoJob = Literal["background_removal", "image_enhancement"]
 PriorityName = Literal["high", "normal", "low"]
 RANKS: dict[PriorityName, int] = {"high": 0, "normal": 1, "low": 2}
 NAMES = {rank: name for name, rank in RANKS.items()}
 
 
+def _of_type(given: object, info: ValidationInfo) -> object:
+    """Settings by the job type before them, so that what is wrong is told of the right ones."""
+    kind = SETTINGS.get(info.data.get("job_type", ""))
+    return given if kind is None else kind.model_validate(given)
+
+
 class JobBody(Wire):
-    """What is to be done with which uploads: photos, each of which becomes a result."""
+    """What is to be done with which uploads: photos, each of which becomes a result. `settings`
+    are those of `job_type`."""
 
     model_config = ConfigDict(extra="forbid")
 
     job_type: PhotoJob
     input_files: Annotated[list[Id], Field(min_length=1, max_length=MAX_FILES)]
-    settings: Enhancement = Enhancement()
+    settings: Annotated[Enhancement | Removal, BeforeValidator(_of_type)] = Field(
+        default_factory=lambda known: SETTINGS[known["job_type"]](), validate_default=True
+    )
     priority: PriorityName = "normal"
 
 
 class JobsQuery(PageQuery):
     status: JobStatus | None = None
     job_type: Annotated[JobType | None, Field(alias="jobType")] = None
+    batch_id: Annotated[Id | None, Field(alias="batchId")] = None
 
 
 class JobErrorView(Wire):
@@ -47,6 +57,7 @@ class JobView(Wire):
     id: Id
     user_id: Id
     team_id: Id | None
+    batch_id: Id | None
     job_type: JobType
     input_files: list[Id]
     output_files: list[Id]

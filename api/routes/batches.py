@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -15,9 +15,12 @@ from api.batches import Batches, Look
 from api.endpoint import Answer, endpoint
 from api.entity_tags import match, tagged
 from api.identity import identity_of
+from api.jobs.desk import Desk
+from api.jobs.views import JobView, job_view
 from api.problems import Problem
 from api.services import services_of
-from api.store.uploads import Batch
+from api.store.uploads import MAX_SHOT, Batch
+from api.store.uploads import Shot as ShotNumber
 from api.upload_views import (
     BatchPage,
     BatchView,
@@ -41,6 +44,16 @@ class BatchBody(Wire):
 
 class LookBody(Wire):
     look: Look
+
+
+class WorkBody(Wire):
+    """`shots`: their numbers; without them all that nothing was made of."""
+
+    shots: Annotated[list[ShotNumber], Field(min_length=1, max_length=MAX_SHOT)] | None = None
+
+
+class BatchJobs(Wire):
+    items: list[JobView]
 
 
 class BatchesQuery(PageQuery):
@@ -128,6 +141,30 @@ async def put_batch(request: Request, params: IdPath, body: LookBody) -> Respons
 
 
 @endpoint(
+    "POST",
+    "/batches/{id}/jobs",
+    "job.create",
+    owner=batch,
+    params=IdPath,
+    body=WorkBody,
+    answers={201: BatchJobs},
+    errors=[409, 503],
+    once=True,
+)
+async def create_jobs(request: Request, params: IdPath, body: WorkBody) -> BatchJobs:
+    """Have its look given to shots: those named, or all that nothing was made of; a job for each.
+
+    Where the quota ends it, the jobs that were begun before stay.
+    """
+    found, identity = _found(request), identity_of(request)
+    desk: Desk = request.app.state.desk
+    due = await Batches(services_of(request)).due(found, body.shots)
+    look = Look.model_validate(found.look)
+    jobs = [await desk.ask(identity, look.job([each.id])) for each in due]
+    return BatchJobs(items=[job_view(each) for each in jobs])
+
+
+@endpoint(
     "GET",
     "/batches/{id}/archive",
     "upload.read",
@@ -167,4 +204,4 @@ async def delete_batch(request: Request, params: IdPath) -> Response:
     return Response(status_code=204)
 
 
-endpoints = [begin, list_batches, get_batch, put_batch, get_archive, delete_batch]
+endpoints = [begin, list_batches, get_batch, put_batch, create_jobs, get_archive, delete_batch]

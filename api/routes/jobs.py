@@ -84,6 +84,7 @@ async def list_jobs(request: Request, query: JobsQuery) -> Response | JobPage:
         team_ids=teams,
         status=query.status,
         job_type=query.job_type,
+        batch_id=query.batch_id,
         offset=query.offset,
         limit=query.limit,
     )

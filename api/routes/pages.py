@@ -20,7 +20,7 @@ POLICY = "; ".join(
     [
         "default-src 'self'",
         "connect-src 'self'",
-        "img-src 'self' data:",
+        "img-src 'self' data: blob:",
         # wavesurfer.js writes one style into its own tree, for waveforms of 56 px (js/timeline.js).
         f"style-src 'self' '{WAVEFORM_STYLE}'",
         "media-src 'self' blob:",
@@ -52,6 +52,8 @@ PAGES = {
     "/teams": "teams.html",
     "/audit": "audit.html",
     "/inbox": "inbox.html",
+    "/photos": "photos.html",
+    "/recordings": "recordings.html",
 }
 """The file of each page, by its path."""
 

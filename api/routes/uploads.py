@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from api import previews
 from api.accounts.views import Id, IdPath, PageQuery
 from api.attachments import disposition
 from api.auth.roles import Owner
@@ -30,6 +31,9 @@ PART_WITHIN_S = 30.0
 GRACE_S = 60.0
 LEAST_BYTES_PER_S = 64 * 1024
 """A body that comes slower than that, beyond `GRACE_S`, is given up."""
+
+KEPT_S = 24 * 3600
+"""A preview by the browser that asked for it: an upload never changes."""
 
 
 class SendQuery(BaseModel):
@@ -138,6 +142,26 @@ async def get_file(request: Request, params: IdPath) -> Response:
 
 
 @endpoint(
+    "GET",
+    "/uploads/{id}/preview",
+    "upload.read",
+    owner=upload,
+    params=IdPath,
+    answers={200: Answer("A small picture of it", media_type=previews.MEDIA_TYPE)},
+    errors=[422, 503],
+)
+async def get_preview(request: Request, params: IdPath) -> Response:
+    """A photo or a result, at most 960 pixels wide and high, for a page to show."""
+    made: previews.Previews = request.app.state.previews
+    headers = {
+        "Cache-Control": f"private, max-age={KEPT_S}, immutable",
+        "Content-Security-Policy": "default-src 'none'",
+    }
+    content = await made.of(_found(request))
+    return Response(content, headers=headers, media_type=previews.MEDIA_TYPE)
+
+
+@endpoint(
     "DELETE",
     "/uploads/{id}",
     "upload.delete",
@@ -182,4 +206,4 @@ async def _parts(request: Request, size_bytes: int) -> AsyncIterator[bytes]:
         raise Problem(400, "The connection ended before the file did; send it again.") from error
 
 
-endpoints = [send, list_uploads, get_upload, get_file, delete_upload]
+endpoints = [send, list_uploads, get_upload, get_file, get_preview, delete_upload]

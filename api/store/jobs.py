@@ -36,6 +36,8 @@ class Job(Document):
 
     user_id: Id
     team_id: Id | None = None
+    batch_id: Id | None = None
+    """The batch that its photos are all of; None where there is none."""
     job_type: JobType
     input_files: Files
     output_files: Files = ()

@@ -237,6 +237,7 @@ JOBS = Kind(
     fields=(
         "userId",
         "teamId",
+        "batchId",
         "jobType",
         "status",
         "priority",
@@ -250,6 +251,7 @@ JOBS = Kind(
         Index(("dealershipId", "teamId", "createdAt")),
         Index(("dealershipId", "createdAt")),
         Index(("dealershipId", "updatedAt")),
+        Index(("dealershipId", "batchId", "createdAt")),
         Index(("status", "priority", "turn", "createdAt")),
         Index(("status", "leaseUntil")),
     ),

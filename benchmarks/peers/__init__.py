@@ -33,10 +33,13 @@ class Peer:
     def server(self, core: int, *arguments: str, **environment: str) -> Child:
         """Its server as a process on `core`, installed first where it is not yet."""
         script = str(FOLDER / f"{self.name}_server.py")
-        return Child([self._installed(), script], core, *arguments, **environment)
+        return Child([self.python(), script], core, *arguments, **environment)
 
-    def _installed(self) -> str:
-        """The environment's Python. Raises `ChildError` where pip fails."""
+    def python(self) -> str:
+        """The Python of its environment, which is made first where it is not yet.
+
+        Raises `ChildError` where pip fails.
+        """
         folder = cache_root() / "peers" / self.name
         python = folder / "bin" / "python"
         done = folder / "installed.txt"

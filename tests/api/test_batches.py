@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import time
 import zipfile
 from collections.abc import Callable
 from typing import Any
@@ -20,9 +21,10 @@ from api.uploads import Uploading
 from processing.vin import check_digit
 from tests.api.people import joined
 from tests.api.seeds import Seeds
-from tests.api.test_uploads import JPEG, PNG, WAV, chunks, picture, sent
+from tests.api.test_uploads import JPEG, PNG, WAV, chunks, photo, picture, sent
 from tests.node import Node
 
+DONE_WITHIN_S = 60
 Refused = Callable[[httpx.Response, int], dict[str, Any]]
 
 
@@ -42,7 +44,12 @@ def begun(http: httpx.Client, **fields: Any) -> dict[str, Any]:
 
 def test_a_vehicle_gets_one_batch_with_one_look(http: httpx.Client, refused: Refused) -> None:
     vin = new_vin()
-    look = {"quality": "high", "format": "png", "options": {"background": "studio", "margin": 0.1}}
+    look = {
+        "jobType": "image_enhancement",
+        "quality": "high",
+        "format": "png",
+        "options": {"denoise": True},
+    }
     made = begun(http, vin=f" {vin[:9]}-{vin[9:].lower()} ", look=look)
     assert (made["vin"], made["look"]) == (vin, look)
     taken = refused(http.post("/batches", json={"vin": vin}), 409)
@@ -60,11 +67,17 @@ def test_what_is_no_vin_is_refused(http: httpx.Client, refused: Refused, vin: st
 def test_the_look_is_changed_by_whoever_has_read_it(http: httpx.Client, refused: Refused) -> None:
     path = f"/batches/{begun(http)['id']}"
     tag = http.get(path).headers["etag"]
-    wanted = {"quality": "low", "format": "jpeg", "options": {}}
+    wanted = {
+        "jobType": "image_enhancement",
+        "quality": "low",
+        "format": "jpeg",
+        "options": {},
+    }
     changed = http.put(path, json={"look": wanted}, headers={"If-Match": tag})
     assert changed.json()["look"] == wanted
     refused(http.put(path, json={"look": wanted}, headers={"If-Match": tag}), 412)
-    refused(http.put(path, json={"look": {"format": "exe"}}, headers={"If-Match": "*"}), 422)
+    for bad in ({"format": "exe"}, {"options": {"maxSide": 9}}, {"options": {"sharpness": 3}}):
+        refused(http.put(path, json={"look": bad}, headers={"If-Match": "*"}), 422)
 
 
 def test_shots_are_numbered_and_one_taken_again_replaces_the_first(http: httpx.Client) -> None:
@@ -89,6 +102,56 @@ def test_only_ones_own_photos_go_into_ones_own_batch(
     with node.client(joined(node, "salesperson")) as other:
         refused(sent(other, picture(2_000), batchId=batch, shot=1), 422)
         refused(other.get(f"/batches/{batch}"), 403)
+
+
+def test_each_photo_becomes_a_job_with_the_look_of_the_batch(
+    http: httpx.Client, refused: Refused
+) -> None:
+    look = {"quality": "low", "format": "png", "options": {"sharpen": False, "maxSide": 64}}
+    batch = begun(http, look=look)
+    path = f"/batches/{batch['id']}"
+    refused(http.post(f"{path}/jobs", json={}), 409)
+    shots = [sent(http, photo(90, 60), batchId=batch["id"], shot=n).json() for n in (1, 2)]
+    refused(http.post(f"{path}/jobs", json={"shots": [1, 3]}), 422)
+    (first,) = http.post(f"{path}/jobs", json={"shots": [1]}).raise_for_status().json()["items"]
+    assert first["inputFiles"] == [shots[0]["id"]]
+    assert first["batchId"] == batch["id"]
+    assert first["settings"]["options"].items() >= look["options"].items()
+    settled(http, batch, 1)
+    (second,) = http.post(f"{path}/jobs", json={}).raise_for_status().json()["items"]
+    assert second["inputFiles"] == [shots[1]["id"]]
+    jobs = settled(http, batch, 2)
+    assert {each["status"] for each in jobs} == {"completed"}
+    told = http.get(path).json()["shots"]
+    assert [(each["shot"], each["kind"]) for each in told] == [
+        (1, "picture"), (1, "result"), (2, "picture"), (2, "result")
+    ]  # fmt: skip
+    assert refused(http.post(f"{path}/jobs", json={}), 409)["code"] == "nothing_due"
+    assert len(http.post(f"{path}/jobs", json={"shots": [1, 2]}).json()["items"]) == 2
+    settled(http, batch, 4)
+
+
+def test_a_colleague_asks_for_no_jobs_on_ones_batch(
+    node: Node, http: httpx.Client, refused: Refused
+) -> None:
+    batch = begun(http)
+    sent(http, photo(90, 60), batchId=batch["id"], shot=1).raise_for_status()
+    with node.client(joined(node, "manager")) as other:
+        refused(other.post(f"/batches/{batch['id']}/jobs", json={}), 403)
+
+
+def settled(http: httpx.Client, batch: dict[str, Any], count: int) -> list[dict[str, Any]]:
+    """The batch's jobs once all of them are over."""
+    until_s = time.monotonic() + DONE_WITHIN_S
+    while time.monotonic() < until_s:
+        found: list[dict[str, Any]] = http.get("/jobs", params={"batchId": batch["id"]}).json()[
+            "items"
+        ]
+        if all(each["completedAt"] for each in found):
+            assert len(found) == count
+            return found
+        time.sleep(0.1)
+    raise AssertionError(found)
 
 
 async def kept(node: Node, upload_id: str, content: bytes, kind: str) -> None:

@@ -18,8 +18,9 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
-from api import uploads
+from api import previews, uploads
 from api.accounts.vault import Vault
 from api.attachments import EXTENSIONS, MAX_NAME, clean_name, disposition
 from api.identity import Identity
@@ -174,6 +175,7 @@ def test_a_colleague_does_not_see_it_and_the_manager_does(
         assert above.get(f"/uploads/{made['id']}/file").status_code == 200
         assert other.get("/uploads").json() == {"items": [], "total": 0}
         refused(other.get(f"/uploads/{made['id']}/file"), 403)
+        refused(other.get(f"/uploads/{made['id']}/preview"), 403)
         refused(other.delete(f"/uploads/{made['id']}"), 403)
 
 
@@ -188,6 +190,73 @@ def test_a_person_takes_it_along_and_is_erased_with_it(node: Node, http: httpx.C
     assert http.delete(f"/users/{made['userId']}").status_code == 204
     assert http.get(f"/uploads/{made['id']}").status_code == 404
     assert not list((node.data / "blobs").rglob(made["id"]))
+
+
+# previews
+
+
+def photo(width: int = 1_600, height: int = 800, kind: str = "JPEG") -> bytes:
+    """One that decodes, red on its left half."""
+    image = Image.new("RGB", (width, height), "navy")
+    image.paste("red", (0, 0, width // 2, height))
+    file = io.BytesIO()
+    image.save(file, kind, exif=Image.Exif().tobytes())
+    return file.getvalue()
+
+
+def test_a_preview_is_a_small_picture_that_we_wrote(http: httpx.Client) -> None:
+    made = sent(http, photo()).json()
+    answer = http.get(f"/uploads/{made['id']}/preview")
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "image/webp"
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"].startswith("private, ")
+    with Image.open(io.BytesIO(answer.content)) as small:
+        assert (small.format, small.size) == ("WEBP", (960, 480))
+        red, _, blue = small.convert("RGB").getpixel((100, 240))
+    assert red > 200 > 50 > blue
+
+
+def test_a_small_picture_stays_as_it_is_in_its_preview(http: httpx.Client) -> None:
+    made = sent(http, photo(40, 30, "PNG")).json()
+    answer = http.get(f"/uploads/{made['id']}/preview")
+    with Image.open(io.BytesIO(answer.content)) as small:
+        assert small.size == (40, 30)
+
+
+def test_what_has_no_preview_says_why(http: httpx.Client, refused: Refused) -> None:
+    broken = sent(http, photo()[:2_000]).json()
+    told = refused(http.get(f"/uploads/{broken['id']}/preview"), 422)
+    assert told["code"] == "damaged_picture"
+    recording = sent(http, WAV + bytes(2_000)).json()
+    refused(http.get(f"/uploads/{recording['id']}/preview"), 404)
+    # The process that met what is broken makes the next one, too.
+    whole = sent(http, photo()).json()
+    assert http.get(f"/uploads/{whole['id']}/preview").status_code == 200
+
+
+@pytest.mark.test_data("odd_uploads/*/*")
+def test_an_odd_photo_is_refused_or_shown_and_nothing_breaks(
+    http: httpx.Client, refused: Refused, data_file: Path
+) -> None:
+    made = sent(http, data_file.read_bytes(), data_file.name)
+    if made.status_code != 201:
+        refused(made, 415)
+        return
+    answer = http.get(f"/uploads/{made.json()['id']}/preview")
+    if answer.status_code != 200:
+        assert refused(answer, 422)["code"] is not None
+        return
+    with Image.open(io.BytesIO(answer.content)) as small:
+        assert small.format == "WEBP"
+        assert max(small.size) <= 960
+
+
+def test_previews_leave_nothing_in_the_clear(node: Node, http: httpx.Client) -> None:
+    made = sent(http, photo()).json()
+    http.get(f"/uploads/{made['id']}/preview").raise_for_status()
+    assert list((node.data / "previews").iterdir()) == []
 
 
 # names
@@ -456,3 +525,21 @@ async def test_no_name_is_stored_in_the_clear(desk: Desk) -> None:
     )
     assert "Lovelace" not in json.dumps(made.model_dump(mode="json"))
     assert desk.uploading().name_of(made) == "Ada Lovelace with her car.jpg"
+
+
+async def test_too_many_previews_at_once_are_put_off(desk: Desk, tmp_path: Path) -> None:
+    upload = await desk.receive(photo(90, 60))
+    left = tmp_path / "previews" / "left by a crash"
+    left.mkdir(parents=True)
+    making = previews.Previews(desk.uploading(), tmp_path / "previews")
+    await making.start()
+    assert not left.exists()
+    try:
+        asked = [making.of(upload) for _ in range(previews.MAX_WAITING + 3)]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+    finally:
+        await making.stop()
+    put_off = [each for each in answers if isinstance(each, Problem)]
+    assert [each.status for each in put_off] == [503] * 3
+    assert {each.headers["Retry-After"] for each in put_off} == {str(previews.RETRY_AFTER_S)}
+    assert len([each for each in answers if isinstance(each, bytes)]) == previews.MAX_WAITING

@@ -1,7 +1,8 @@
 """Take the README's pictures: `python -m tests.e2e.screenshot FOLDER [--dark] [--phone]`.
 
 A real node and real calls on real speech: the practice page when a tip is on the screen, the live
-board with a few calls more, and the replay of a stored call with its rubric.
+board with a few calls more, the replay of a stored call with its rubric, and a vehicle's photos
+with one of them before and after.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from api.account_client import Account
 from engine import models
 from tests.api.recorded import call_of
+from tests.api.test_batches import new_vin
 from tests.e2e import chromium
 from tests.e2e.conftest import LOUDER_DB, QUIET_FROM_S, QUIET_TO_S
 from tests.e2e.crowd import crowd_on
@@ -27,7 +29,11 @@ from tests.e2e.people import signed_in
 from tests.e2e.practice import PracticePage
 from tests.e2e.speech import lowered
 
-SPEECH = Path(__file__).parents[2] / "benchmarks" / "speech.toml"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+SPEECH = BENCHMARKS / "speech.toml"
+PICTURES = BENCHMARKS / "pictures.toml"
+VEHICLES = ("hatchback", "saloon")
+PHOTOS_WITHIN_MS = 120_000
 CALL_WITHIN_MS = 45_000
 SETTLED_MS = 2_500
 LIVELY = """() => {
@@ -98,6 +104,26 @@ class Studio:
         self._shoot(page, "rubric")
         page.context.close()
 
+    def photos(self) -> None:
+        """A vehicle's photos, when they are done."""
+        catalogue = models.Catalogue.load(PICTURES)
+        folders = [catalogue.ensure(name, repair=True) for name in VEHICLES]
+        page = self._opened("/photos")
+        page.locator("#vin").fill(new_vin())
+        page.get_by_role("button", name="Begin").click()
+        files = [file for folder in folders for file in folder.iterdir() if file.stem in VEHICLES]
+        page.locator("#photos-input").set_input_files(files)
+        expect(page.locator(".shot[data-state=ready]")).to_have_count(len(files))
+        page.get_by_role("button", name="Start", exact=True).click()
+        done = page.locator(".shot[data-state=done]")
+        expect(done).to_have_count(len(files), timeout=PHOTOS_WITHIN_MS)
+        page.wait_for_timeout(SETTLED_MS)
+        self._shoot(page, "photos")
+        page.get_by_role("button", name="Compare photo 1").click()
+        page.wait_for_timeout(SETTLED_MS)
+        self._shoot(page, "before-after")
+        page.context.close()
+
     def _signed_in(self, who: Account | None) -> BrowserContext:
         width, height = (390, 844) if self.phone else (1280, 860)
         return signed_in(self.browser, self.node, who, width=width, height=height)
@@ -133,6 +159,7 @@ def main() -> None:
                 desk = Desk(node)
                 studio.practice(desk)
                 studio.replay(desk, source)
+                studio.photos()
                 browser.close()
         finally:
             node.stop()

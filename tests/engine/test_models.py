@@ -268,7 +268,9 @@ def test_a_catalogue_cannot_name_files_outside_its_folder(tmp_path, path):
         load(tmp_path, TWO_WHEELS.replace('"model.bin"', json.dumps(path)))
 
 
-@pytest.mark.parametrize("file", ["engine/models.toml", "benchmarks/speech.toml"])
+@pytest.mark.parametrize(
+    "file", ["engine/models.toml", "benchmarks/speech.toml", "benchmarks/pictures.toml"]
+)
 def test_every_part_of_the_catalogues_comes_from_a_declared_package(file):
     entries = Catalogue.load(Path(__file__).parents[2] / file).entries.values()
     assert entries

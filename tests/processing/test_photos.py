@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from processing import pictures
-from processing.photos import MAX_PHOTOS, work_enhancement
+from processing.photos import MAX_PHOTOS, work_enhancement, work_removal
 from processing.work import Refused
 
 
@@ -59,3 +59,27 @@ def test_what_cannot_be_done_is_refused(
         work_enhancement([path] * count, tmp_path, settings, quiet)
     assert caught.value.code == code
     assert "note.txt" not in caught.value.sentence
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"format": "jpeg"},
+        {"options": {"background": "image"}},
+        {"options": {"colour": "red"}},
+        {"options": {"margin": 0.5}},
+    ],
+)
+def test_a_removal_that_cannot_be_made_is_refused(tmp_path: Path, settings: dict[str, Any]) -> None:
+    with pytest.raises(Refused) as caught:
+        work_removal([tmp_path / "photo"], tmp_path, settings, quiet)
+    assert caught.value.code == "bad_settings"
+
+
+@pytest.mark.parametrize("shot", ["interior", "detail"])
+def test_a_photo_marked_as_no_exterior_is_never_cut_out(tmp_path: Path, shot: str) -> None:
+    path, outputs = tmp_path / "photo", tmp_path / "outputs"
+    outputs.mkdir()
+    photo().save(path, "PNG")
+    (made,) = work_removal([path], outputs, {"options": {"shot": shot}}, quiet)
+    assert pictures.read(made).tobytes() == photo().tobytes()

@@ -30,6 +30,7 @@ class Jobs(Scoped[Job, Job]):
         team_ids: Sequence[str] | None = None,
         status: JobStatus | None = None,
         job_type: JobType | None = None,
+        batch_id: str | None = None,
         offset: int = 0,
         limit: int = 50,
     ) -> Page[Job]:
@@ -39,6 +40,7 @@ class Jobs(Scoped[Job, Job]):
             *among("teamId", team_ids),
             *given("status", status),
             *given("jobType", job_type),
+            *given("batchId", batch_id),
         ]
         return await self._page(dealership_id, where, ["-createdAt"], offset, limit)
 
@@ -57,6 +59,12 @@ class Jobs(Scoped[Job, Job]):
         ]
         found = await self._list(dealership_id, where, ["-updatedAt"], limit=MAX_MANY)
         return found[::-1]
+
+    async def open_of_batch(self, dealership_id: str, batch_id: str) -> list[Job]:
+        """At most `MAX_MANY`."""
+        return await self._list(
+            dealership_id, [equal("batchId", batch_id), one_of("status", OPEN)], limit=MAX_MANY
+        )
 
     async def count_open(self, dealership_id: str, user_id: str) -> int:
         where = [equal("userId", user_id), one_of("status", OPEN)]

@@ -601,13 +601,17 @@ async def test_jobs_are_found_by_person_team_type_and_status_and_forgotten_when_
     store: Store, sample: Sample, clock: Clock
 ) -> None:
     mine, jobs, team = sample.dealership_id, store.jobs, new_id()
-    ours = sample.job(team_id=team, status="dead")
-    theirs = sample.job(user_id=new_id(), job_type="call_analysis")
+    batch = new_id()
+    ours = sample.job(team_id=team, status="dead", batch_id=batch)
+    theirs = sample.job(user_id=new_id(), job_type="call_analysis", batch_id=batch)
     for each in (ours, theirs):
         await jobs.add(mine, each)
     assert (await jobs.page(mine, team_ids=[team])).items == [ours]
     assert (await jobs.page(mine, user_ids=[theirs.user_id], status="pending")).items == [theirs]
     assert (await jobs.page(mine, job_type="call_analysis", status="dead")).total == 0
+    assert (await jobs.page(mine, batch_id=batch)).total == 2
+    assert (await jobs.page(mine, batch_id=new_id())).total == 0
+    assert await jobs.open_of_batch(mine, batch) == [theirs]
     assert await jobs.of_user(mine, theirs.user_id) == [theirs]
     assert await jobs.forget_before(mine, clock.pass_by(days=1)) == 1
     assert await jobs.get(mine, theirs.id) == theirs

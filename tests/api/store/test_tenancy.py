@@ -105,7 +105,7 @@ class Everything:
         self.upload = made.upload(**own, batch_id=self.batch.id, shot=1, job_id=self.user.id)
         await store.batches.add(mine, self.batch)
         await store.uploads.add(mine, self.upload)
-        self.job = made.job(user_id=self.user.id)
+        self.job = made.job(user_id=self.user.id, batch_id=self.batch.id)
         self.done = made.job(status="completed")
         await store.jobs.add(mine, self.job)
         await store.jobs.add(mine, self.done)
@@ -281,6 +281,7 @@ QUESTIONS: dict[str, Call] = {
     "jobs.get": lambda all_, now: (all_.job.id,),
     "jobs.page": lambda all_, now: (),
     "jobs.changed_since": lambda all_, now: (now() - LATER,),
+    "jobs.open_of_batch": lambda all_, now: (all_.job.batch_id,),
     "jobs.count_open": lambda all_, now: (all_.user.id,),
     "jobs.save": lambda all_, now: (all_.job.changed(now(), progress=7),),
     "jobs.change": lambda all_, now: (all_.job.id, lambda job: job.changed(now(), progress=8)),

@@ -85,6 +85,9 @@ export const stream = (path, { lastEventId = null, onEvent, onState, signal }) =
     return request(address(path), { headers, signal });
   }, { lastEventId, onEvent, onState, signal });
 
+/** What is at `path`, as a Blob. */
+export const blob = async (path, options = {}) => (await request(address(path), options)).blob();
+
 /** Saves what is at `path` as the file `name`; `query` as for `address`. */
 export async function download(path, name, query = {}) {
   const url = URL.createObjectURL(await (await request(address(path, query))).blob());

@@ -22,6 +22,7 @@ const PLACES = [
   ["assignments", "/assignments", null, "coaching"],
   ["progress", "/progress", null, "coaching"],
   ["playbooks", "/playbooks", ["admin", "manager", "coach"], "coaching"],
+  ["photos", "/photos", null, "dealership"],
   ["people", "/people", ["admin", "manager"], "dealership"],
   ["teams", "/teams", ["admin", "manager"], "dealership"],
   ["audit", "/audit", ["admin"], "dealership"],
