@@ -53,7 +53,6 @@ PAGES = {
     "/audit": "audit.html",
     "/inbox": "inbox.html",
     "/photos": "photos.html",
-    "/recordings": "recordings.html",
 }
 """The file of each page, by its path."""
 
