@@ -80,8 +80,9 @@ $(STAMPS)/models: engine/models.toml | $(STAMPS)/core
 	$(BIN)/python -c 'import rembg'
 	@touch $@
 
-$(STAMPS)/speech: benchmarks/speech.toml | $(STAMPS)/core
+$(STAMPS)/speech: benchmarks/speech.toml benchmarks/pictures.toml | $(STAMPS)/core
 	$(BIN)/forecourt models --catalogue benchmarks/speech.toml fetch --all
+	$(BIN)/forecourt models --catalogue benchmarks/pictures.toml fetch --all
 	$(BIN)/forecourt models fetch whisper-base
 	@touch $@
 
