@@ -53,6 +53,11 @@ class Client:
 
         await self.party.connect(answer)
 
+    async def begin(self) -> None:
+        """Publish the trainee's own; the call is live then, and others may come."""
+        await self.publish()
+        await until(lambda: self.told("session.state"))
+
     async def listen(self, session_id: str) -> None:
         async def answer(offer: str) -> str:
             path = f"/sessions/{session_id}/whep"
@@ -143,7 +148,7 @@ async def test_a_partner_is_invited_joins_leaves_comes_back_and_both_are_kept(ca
         headers=SDP | {"Authorization": f"Bearer {partner.token}"},
     )
     assert early.status_code == 409
-    await trainee.publish()
+    await trainee.begin()
     await partner.publish()
     await until(lambda: trainee.party.hears(partner.party) and partner.party.hears(trainee.party))
     await until(trainee.present)
@@ -204,8 +209,7 @@ async def test_who_refuses_recording_is_no_partner_in_a_recorded_call(cast: Cast
 
 async def test_a_managers_modes_are_agreed_to_announced_and_audited(node: Node, cast: Cast) -> None:
     trainee = await cast.trainee()
-    await trainee.publish()
-    await until(lambda: trainee.told("session.state"))
+    await trainee.begin()
     manager = cast.of(await asyncio.to_thread(node.sign_in))
     await manager.listen(trainee.session_id)
     await until(trainee.present)
@@ -248,7 +252,7 @@ async def test_both_come_back_to_a_call_whose_node_was_killed(tmp_path: Path) ->
         cast = Cast(node)
         trainee = await cast.trainee()
         partner = await cast.partner(trainee)
-        await trainee.publish()
+        await trainee.begin()
         await partner.publish()
         await until(lambda: trainee.party.hears(partner.party))
         await asyncio.sleep(2.0)
@@ -280,11 +284,10 @@ async def test_who_loses_their_rights_is_cut_off_within_two_seconds(cast: Cast, 
     trainee = await cast.trainee()
     if who == "partner":
         client = await cast.partner(trainee)
-        await trainee.publish()
+        await trainee.begin()
         await client.publish()
     else:
-        await trainee.publish()
-        await until(lambda: trainee.told("session.state"))
+        await trainee.begin()
         client = cast.of(await asyncio.to_thread(cast.node.sign_in))
         await client.listen(trainee.session_id)
         assert (await client.mode(mode="whisper")).status_code == 200

@@ -66,9 +66,8 @@ async def ready(node: Node) -> None:
         await asyncio.sleep(0.05)
 
 
-async def restarted(node: Node, times: int) -> None:
-    """Until a worker has replaced another for the `times`-th time. A node that has yet to notice
-    that one is gone says that it is ready."""
+async def noticed(node: Node, times: int) -> None:
+    """Until the node has noticed `times` losses; before it does, it says that it is ready."""
     async with asyncio.timeout(PATIENCE_S):
         while (await asyncio.to_thread(recognizer, node))["restarts"] < times:
             await asyncio.sleep(0.05)
@@ -82,16 +81,16 @@ async def kill_while_idle(node: Node) -> None:
 async def kill_while_decoding(node: Node) -> None:
     """Three times, each time in the middle of a decode."""
     await asyncio.sleep(2)
-    await ready(node)
-    survived = (await asyncio.to_thread(recognizer, node))["restarts"]
+    before = (await asyncio.to_thread(recognizer, node))["restarts"]
     for kills in range(1, 4):
+        await ready(node)
         (pid,) = workers(node)
         until_s = time.monotonic() + 10
         while not is_running(pid):
             assert time.monotonic() < until_s, "nobody asks the recognizer for anything"
             await asyncio.sleep(0.001)
         os.kill(pid, signal.SIGKILL)
-        await restarted(node, survived + kills)
+        await noticed(node, before + kills)
 
 
 async def kill_while_starting(node: Node) -> None:
