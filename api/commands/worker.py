@@ -16,6 +16,7 @@ from api.accounts.vault import Vault
 from api.auth import keys
 from api.ids import new_id
 from api.jobs.lane import Crew, Lane
+from api.jobs.scratch import scratch
 from api.jobs.shelf import UploadShelf
 from api.services import utc_now
 from api.settings import Settings
@@ -90,7 +91,8 @@ async def _work(settings: Settings, masters: MasterKeys) -> None:
         uploading = Uploading(store, blobs, Vault(masters), None, utc_now)
         # A name of its own at each start: what an earlier one left is taken over as any lost job.
         name = f"{settings.node}-{new_id()}"
-        crew = Crew(settings.data / name, settings.job_workers)
+        folder = opened.enter_context(scratch(settings.data / "workers", name))
+        crew = Crew(folder, settings.job_workers)
         queue = Queue(settings.redis.get_secret_value())
         lane = Lane(store.jobs, UploadShelf(store, uploading), queue, crew, name, utc_now)
         await lane.start()

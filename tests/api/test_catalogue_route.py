@@ -43,6 +43,7 @@ def test_an_unknown_language_is_refused(
     refused(http.get(f"/catalogues/{language}"), 404)
 
 
+@pytest.mark.slow
 def test_the_answer_tells_whether_the_node_understands_the_language(tmp_path: Path) -> None:
     with (
         running(tmp_path / "node", FORECOURT_ASR_LANGUAGES="{}") as node,

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from api.settings import Settings
+from processing.process import GIB, Limits
 from tests.deploy.conftest import HOST, ROOT, Prepared, compose
 
 Services = dict[str, dict[str, Any]]
@@ -40,7 +41,7 @@ def test_stores_are_on_a_network_without_a_way_out_and_only_the_node_beside_them
 ) -> None:
     assert configuration["networks"]["store"]["internal"] is True
     on_store = {name for name, service in services.items() if "store" in networks(service)}
-    assert on_store == {"mongo", "mongo-account", "redis", "forecourt"}
+    assert on_store == {"mongo", "mongo-account", "redis", "forecourt", "worker"}
     assert all(networks(services[name]) == {"store"} for name in on_store - {"forecourt"})
 
 
@@ -62,6 +63,15 @@ def test_every_service_that_stays_up_tells_its_health(services: Services) -> Non
     # The node's is in its image; the other one runs once.
     assert silent == {"forecourt", "mongo-account"}
     assert "HEALTHCHECK" in (ROOT / "Dockerfile").read_text()
+
+
+def test_a_worker_does_the_jobs_that_a_node_with_redis_leaves_to_it(services: Services) -> None:
+    node, worker = services["forecourt"], services["worker"]
+    assert worker["command"] == ["forecourt", "worker"]
+    assert (worker["image"], worker["env_file"]) == (node["image"], node["env_file"])
+    assert worker["volumes"] == node["volumes"]
+    workers = int(worker["environment"]["FORECOURT_JOB_WORKERS"])
+    assert int(worker["mem_limit"].removesuffix("g")) * GIB > workers * Limits().memory_bytes
 
 
 def test_images_are_of_a_version(services: Services) -> None:
