@@ -88,7 +88,7 @@ def test_a_file_that_is_no_photo_of_ones_own_is_named(
         {"inputFiles": ["0" * 24] * 101},
         {"jobType": "call_analysis"},
         {"jobType": "mining"},
-        {"jobType": "background_removal"},
+        {"jobType": "background_removal", "settings": {"format": "jpeg"}},
         {"settings": {"quality": "best"}},
         {"settings": {"options": {"shadow": True}}},
         {"settings": {"options": {"maxSide": 9}}},

@@ -26,10 +26,11 @@ from processing.queue import Queue
 MASTERS = MasterKeys({"k1": bytes(range(32))}, "k1")
 PNG = b"\x89PNG\r\n\x1a\n"
 DEALER, USER = "5f0000000000000000000001", "5f0000000000000000000002"
-REMOVAL: JobType = "background_removal"
+KIND: JobType = "call_analysis"
+"""Its settings are the work's own affair: those of photos name further uploads."""
 
 
-COPY: Mapping[JobType, Labour] = {REMOVAL: Labour("tests.processing.works:copy", 60)}
+COPY: Mapping[JobType, Labour] = {KIND: Labour("tests.processing.works:copy", 60)}
 
 
 def uploading(folder: Path, store: Store, now: Callable[[], datetime]) -> Uploading:
@@ -59,9 +60,7 @@ class Yard:
     def lane(
         self, work: str = "copy", *, slots: int = 1, node: str = "here", within_s: float = 60
     ) -> Lane:
-        works: Mapping[JobType, Labour] = {
-            REMOVAL: Labour(f"tests.processing.works:{work}", within_s)
-        }
+        works: Mapping[JobType, Labour] = {KIND: Labour(f"tests.processing.works:{work}", within_s)}
         crew = Crew(self.folder / f"work-{node}", slots, Limits(), works)
         shelf = UploadShelf(self.store, self.uploading)
         return Lane(self.store.jobs, shelf, Queue(), crew, node, self.clock)
@@ -90,7 +89,7 @@ class Yard:
     async def job(self, inputs: int = 1, **fields: Any) -> Job:
         files = [(await self.upload()).id for _ in range(inputs)]
         now = self.clock()
-        known = {"user_id": USER, "job_type": REMOVAL, "input_files": files, "due_at": now}
+        known = {"user_id": USER, "job_type": KIND, "input_files": files, "due_at": now}
         made = Job.new(DEALER, now, **(known | fields))
         await self.store.jobs.add(DEALER, made)
         return made
