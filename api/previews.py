@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from api.ids import new_id
+from api.jobs.scratch import emptied
 from api.problems import Problem
 from api.store.uploads import Upload
 from api.uploads import Uploading
@@ -38,7 +39,7 @@ class Previews:
 
     async def start(self) -> None:
         """Begin with an empty folder: what a crash left in it came from sealed blobs."""
-        await asyncio.to_thread(_emptied, self._folder)
+        await asyncio.to_thread(emptied, self._folder)
 
     async def stop(self) -> None:
         await self._worker.end()
@@ -84,8 +85,3 @@ def _untold(stage: str, percent: int) -> None:
 def _later(why: str) -> Problem:
     headers = {"Retry-After": str(RETRY_AFTER_S)}
     return Problem(503, f"{why}; ask again in a moment.", headers=headers)
-
-
-def _emptied(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True, mode=0o700)

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageFilter, ImageOps
 
+from processing.pictures import MAX_PIXELS
+
 Kind = Literal["transparent", "colour", "gradient", "image", "studio"]
 Aspect = Literal["original", "4:3", "3:2", "16:9", "1:1"]
 Corner = Literal["top_left", "top_right", "bottom_left", "bottom_right"]
@@ -16,7 +18,6 @@ Box = tuple[int, int, int, int]
 
 VISIBLE: Final = 32
 """Alpha from which a pixel counts as the vehicle's."""
-MAX_PIXELS: Final = 64_000_000
 SHADOWED_AT: Final = 1024
 """Longer side, in pixels, of the copy that a shadow is drawn on."""
 CONTACT: Final = (0.03, 0.008, 0.75)

@@ -70,13 +70,9 @@ def raw_mask(image: Image.Image, model: Model) -> Mask:
     return np.array(mask)
 
 
-def matte(image: Image.Image, quality: Quality) -> Mask:
-    """The mask of the vehicle, or of those that touch; its edge is refined at ``high``."""
-    return refined(image, raw_mask(image, MODELS[quality]), quality)
-
-
 def refined(image: Image.Image, mask: Mask, quality: Quality) -> Mask:
-    """What `matte` makes of rembg's mask."""
+    """What is made of rembg's mask: that of the vehicle, or of those that touch; its edge is moved
+    onto the picture's at ``high``."""
     kept = largest_object(mask)
     return guided(image, kept) if quality == "high" else kept
 

@@ -17,6 +17,7 @@ from typing import Any, Final, Literal
 
 import structlog
 
+from api.jobs.scratch import emptied
 from api.jobs.shelf import Shelf
 from api.problems import Problem
 from api.store.base import StoreError
@@ -108,7 +109,7 @@ class Lane:
             waking = self.queue.run(None)
             self._tasks = [asyncio.create_task(waking, name="job-queue")]
             return
-        await asyncio.to_thread(_emptied, self._crew.folder)
+        await asyncio.to_thread(emptied, self._crew.folder)
         while held := await self._jobs.held_by(self._node):
             await self._take_back(held)
         self._tasks = [
@@ -324,9 +325,3 @@ async def _ended(*tasks: asyncio.Task[Any]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _emptied(folder: Path) -> None:
-    """What a crash left in it was copied from blobs, and must not stay."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True, mode=0o700)

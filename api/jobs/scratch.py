@@ -33,6 +33,12 @@ def scratch(parent: Path, name: str) -> Iterator[Path]:
         os.close(held)
 
 
+def emptied(folder: Path) -> None:
+    """Make a folder, without what a crash left in it. Raises `OSError`."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, mode=0o700)
+
+
 def _own(lock: Path) -> int:
     """The descriptor of a lock that is held. Who clears up may take a file of ours away before it
     is locked: then there is another."""

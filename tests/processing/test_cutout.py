@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
-from processing.cutout import Mask, guided, largest_object, matte, raw_mask, shot
+from processing.cutout import Mask, guided, largest_object, raw_mask, refined, shot
 
 DATA = os.environ.get("FORECOURT_TEST_DATA", "")
 PHOTOS = sorted(Path(DATA, "vehicles").rglob("*truck.jpg")) if DATA else []
@@ -70,7 +70,7 @@ def scene() -> tuple[Image.Image, Mask]:
 @pytest.mark.slow
 def test_rembgs_model_finds_what_stands_out() -> None:
     image, truth = scene()
-    found = matte(image, "low") > 127
+    found = refined(image, raw_mask(image, "u2netp"), "low") > 127
     assert (found & (truth > 0)).sum() / (found | (truth > 0)).sum() > 0.85
 
 

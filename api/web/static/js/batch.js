@@ -271,11 +271,10 @@ export class Batch {
     dismiss("batch");
     try {
       await work();
-      this.#soon();
     } catch (problem) {
       notify("batch", "bad", inWords(problem));
-      this.#soon();
     }
+    this.#soon();
   }
 
   // what is seen
