@@ -16,6 +16,7 @@ from starlette.routing import Mount, Router
 from api import endpoint, failures, openapi, problems
 from api.calls import Calls
 from api.coaching.mailing import Mailing
+from api.jobs.calls import CallShelf, by_type
 from api.jobs.desk import Desk
 from api.jobs.lane import Crew, Lane
 from api.jobs.news import News
@@ -59,6 +60,9 @@ from api.routes import (
     websocket,
     whep,
     whip,
+)
+from api.routes import (
+    calls as uploaded_calls,
 )
 from api.services import Services
 from api.settings import Settings
@@ -104,6 +108,7 @@ ENDPOINTS = [
     *uploads.endpoints,
     *batches.endpoints,
     *jobs.endpoints,
+    *uploaded_calls.endpoints,
     *progress.endpoints,
     *digest.endpoints,
     *websocket.endpoints,
@@ -152,7 +157,7 @@ def create_app(
         retention.start()
         mailing = Mailing(services)
         mailing.start()
-        lane = _lane(settings, services)
+        lane = _lane(settings, services, keep, books, corrector)
         app.state.desk, app.state.job_news = Desk(services, lane.queue), News(services)
         await lane.start()
         app.state.previews = previews = Previews(services.uploading, settings.data / "previews")
@@ -200,13 +205,23 @@ def create_app(
     return app
 
 
-def _lane(settings: Settings, services: Services) -> Lane:
+def _lane(
+    settings: Settings,
+    services: Services,
+    keep: Keep,
+    books: Playbooks,
+    corrector: Corrector | None,
+) -> Lane:
     """With Redis, which `forecourt worker` needs, jobs are done there; without, on this node."""
     redis_url = settings.redis.get_secret_value() or None
     crew = Crew(settings.data / "jobs", 0 if redis_url else settings.job_workers)
-    shelf = UploadShelf(services.store, services.uploading)
+    uploads = UploadShelf(services.store, services.uploading)
+    terms = None if corrector is None else corrector.terms.terms
+    compares = settings.objections == "model"
+    calls = CallShelf(keep, uploads, books, services.now, terms=terms, compares=compares)
+    shelves = by_type(uploads, calls)
     queue = Queue(redis_url)
-    return Lane(services.store.jobs, shelf, queue, crew, services.node, services.now)
+    return Lane(services.store.jobs, shelves, queue, crew, services.node, services.now)
 
 
 def _warm() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Literal
 
 import structlog
@@ -78,13 +78,17 @@ async def complete(
             if size is not None:
                 sizes[part] = size
     document = await stored(
-        lambda: _write(keep, folder, key, told, sizes, is_recorded=is_recorded),
+        lambda: written(
+            keep, folder.dealership_id, session_id, key, told, sizes, is_recorded=is_recorded
+        ),
         session_id,
         "session",
     )
     if document is None or (is_recorded and document.data_key is None):
         # It was erased meanwhile.
-        await stored(lambda: _remove_blobs(keep, folder), session_id, "blobs")
+        await stored(
+            lambda: _remove_blobs(keep, folder.dealership_id, session_id), session_id, "blobs"
+        )
     if document is not None:
         over = document
         await stored(lambda: on_completed(keep, over), session_id, "assignment")
@@ -135,15 +139,10 @@ async def erase(keep: Keep, folder: Folder, how: Erasing) -> None:
     """
     dealership_id, session_id = folder.dealership_id, folder.session_id
     await asyncio.to_thread(folder.begin_erasing, how)
-    await keep.store.sessions.erase(dealership_id, session_id)
-    await keep.store.events.remove_of(dealership_id, session_id)
-    await keep.store.annotations.remove_of(dealership_id, session_id)
-    await keep.store.scorecards.remove_of(dealership_id, session_id)
-    await _remove_blobs(keep, folder)
     if how == "removed":
-        await keep.store.consents.remove_of(dealership_id, session_id)
-        await keep.store.sessions.remove(dealership_id, session_id)
+        await remove(keep, dealership_id, session_id)
     else:
+        await _destroy(keep, dealership_id, session_id)
         session = await keep.store.sessions.change(dealership_id, session_id, _over)
         session = session or await keep.store.sessions.get(dealership_id, session_id)
         if session is not None:
@@ -152,12 +151,28 @@ async def erase(keep: Keep, folder: Folder, how: Erasing) -> None:
     log.info("session_erased", session=session_id, how=how)
 
 
+async def remove(keep: Keep, dealership_id: str, session_id: str) -> None:
+    """Destroy a call, but for what a node's disk has of it. Raises `StoreError`."""
+    await _destroy(keep, dealership_id, session_id)
+    await keep.store.consents.remove_of(dealership_id, session_id)
+    await keep.store.sessions.remove(dealership_id, session_id)
+
+
+async def _destroy(keep: Keep, dealership_id: str, session_id: str) -> None:
+    """Its key first: nothing that was sealed with it can be read any more."""
+    await keep.store.sessions.erase(dealership_id, session_id)
+    await keep.store.events.remove_of(dealership_id, session_id)
+    await keep.store.annotations.remove_of(dealership_id, session_id)
+    await keep.store.scorecards.remove_of(dealership_id, session_id)
+    await _remove_blobs(keep, dealership_id, session_id)
+
+
 def _over(session: TrainingSession) -> Fields:
     return {} if session.status == "completed" else {"status": "completed"}
 
 
-async def _remove_blobs(keep: Keep, folder: Folder) -> None:
-    listed = keep.blobs.list(folder.dealership_id, folder.session_id)
+async def _remove_blobs(keep: Keep, dealership_id: str, session_id: str) -> None:
+    listed = keep.blobs.list(dealership_id, session_id)
     for blob in [blob async for blob, _ in listed]:
         await keep.blobs.delete(blob)
 
@@ -192,16 +207,18 @@ async def _chunks(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
         yield part
 
 
-async def _write(
+async def written(
     keep: Keep,
-    folder: Folder,
+    dealership_id: str,
+    session_id: str,
     key: DataKey,
     told: Told,
-    sizes: dict[str, int],
+    sizes: Mapping[str, int],
     *,
-    is_recorded: bool,
+    is_recorded: bool = True,
 ) -> TrainingSession | None:
-    dealership_id, session_id = folder.dealership_id, folder.session_id
+    """The document of a call that is over: with what was told, and the blobs of its parts, which
+    have these `sizes`. None where it was erased. Raises `StoreError`."""
     before = await keep.store.sessions.get(dealership_id, session_id)
     if before is None:
         return None

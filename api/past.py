@@ -72,6 +72,7 @@ def view_of(session: SessionHead) -> SessionView:
         has_recording=session.recording is not None,
         partner_id=session.partner_id,
         assignment_id=session.assignment_id,
+        is_uploaded=session.job_id is not None,
         tracks=[*([TRAINEE] if session.recording is not None else []), *session.recordings],
         language=session.language,
         metrics=metrics,

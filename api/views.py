@@ -125,6 +125,8 @@ class SessionView(Wire):
     """Who plays the customer, if another person does."""
     assignment_id: str | None = None
     """What it is an attempt at."""
+    is_uploaded: bool = False
+    """Whether it was held elsewhere, and a recording of it uploaded."""
     tracks: Annotated[list[str], Field(default_factory=list)]
     """Those with a recording."""
     has_recording: bool = False

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -35,6 +35,10 @@ class Journal(Protocol):
     def close(self) -> None: ...
 
 
+_BODY = 12
+"""Where a line's record begins."""
+
+
 def _encode(kind: str, fields: Record) -> bytes:
     body = json.dumps({"k": kind, **fields}, separators=(",", ":"), ensure_ascii=False).encode()
     return b'["%08x",%s]\n' % (zlib.crc32(body), body)
@@ -47,7 +51,7 @@ def record_of(line: bytes) -> Record | None:
     line = line.rstrip(b"\n")
     if len(line) < 14 or line[:2] != b'["' or line[10:12] != b'",' or line[-1:] != b"]":
         return None
-    body = line[12:-1]
+    body = line[_BODY:-1]
     try:
         if int(line[2:10], 16) != zlib.crc32(body):
             return None
@@ -57,14 +61,20 @@ def record_of(line: bytes) -> Record | None:
     return record if isinstance(record, dict) else None
 
 
-def read(path: Path, disk: Disk = PLAIN) -> Iterator[Record]:
+def read(
+    path: Path, disk: Disk = PLAIN, without: Collection[str] = frozenset()
+) -> Iterator[Record]:
     """The good records of a journal file, oldest first. Raises `OSError`."""
-    return decoded(disk.chunks(path))
+    return decoded(disk.chunks(path), without)
 
 
-def decoded(chunks: Iterator[bytes]) -> Iterator[Record]:
-    """The good records of what a journal file holds."""
+def decoded(chunks: Iterator[bytes], without: Collection[str] = frozenset()) -> Iterator[Record]:
+    """The good records of what a journal file holds; those of kinds in `without` are passed over
+    unread, which saves nearly all of the time where they are ``features``."""
+    unread = tuple(b'{"k":"%s"' % kind.encode() for kind in without)
     for line in lines(chunks):
+        if unread and line[_BODY:].startswith(unread):
+            continue
         record = record_of(line)
         if record is not None:
             yield record

@@ -16,11 +16,11 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import structlog
 
-from engine.embedding.embedder import Embedder
 from engine.embedding.minilm import WIDTH, Floats
 from engine.phrases import Spoken, compiled
 from engine.playbook import Playbook
@@ -92,10 +92,21 @@ def verdict(scores: Scores) -> Verdict | None:
     return Verdict(suggestions, ranked[0] if shows else None)
 
 
+class Embedding(Protocol):
+    """Makes vectors of unit length of sentences: `engine.embedding.embedder.Embedder`."""
+
+    def submit(self, sentence: str, done: Callable[[Floats | None], None]) -> None:
+        """`done` is called once, with None where there will be no vector."""
+
+    async def embed(self, sentences: Sequence[str]) -> list[Floats | None]:
+        """One for each."""
+        ...
+
+
 class Judge:
     """One playbook's objections, for all calls that use it. `embedder` is None without a model."""
 
-    def __init__(self, playbook: Playbook, embedder: Embedder | None) -> None:
+    def __init__(self, playbook: Playbook, embedder: Embedding | None) -> None:
         self.playbook = playbook
         self._embedder = embedder
         self._phrases = {
@@ -169,7 +180,7 @@ class Exemplars:
 class Judges:
     """The judges of the playbooks in use, by content; the least recently used is forgotten."""
 
-    def __init__(self, embedder: Embedder | None, most: int = MAX_PLAYBOOKS) -> None:
+    def __init__(self, embedder: Embedding | None, most: int = MAX_PLAYBOOKS) -> None:
         self._embedder = embedder
         self._most = most
         self._known: OrderedDict[str, Judge] = OrderedDict()

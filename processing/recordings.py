@@ -9,28 +9,34 @@ What comes out is the call's ``journal`` and for each track its recording, ``tra
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from engine import models
 from engine.asr.correction import Corrector
 from engine.asr.domain import Term, load
+from engine.embedding.minilm import MODEL
 from engine.events import Degraded, SessionType
 from engine.journal import FileJournal
-from engine.objections import Judge
+from engine.objections import LANGUAGE, Judge
 from engine.playbook import Playbook
 from engine.session import PARTNER, TRAINEE, Session, SessionConfig
 from processing.ogg import OggWriter
+from processing.sentences import Sentences
 from processing.sound import Losses, blocks
 from processing.survey import Survey, survey
-from processing.transcriber import Transcriber, Unhurried
+from processing.transcriber import Transcriber, Unhurried, UnknownLanguage
 from processing.voices import Row, Turn, apart, together
 from processing.work import Refused, Tell
+
+log = structlog.get_logger(__name__)
 
 JOURNAL = "journal"
 RECOGNIZERS = {"en": models.DEFAULT}
@@ -45,8 +51,9 @@ class Analysis(BaseModel):
 
     `trainee` is who is coached: on a channel each the channel, left or right, else who of the
     `people` speaks first or second. `layout` says what is on two channels where that is known.
-    `session` is what the caller has to say about it, journalled first; `terms` are domain words of
-    its own on top of the node's, which `domain` switches off with them.
+    `session` is what the caller has to say about it, journalled first, and `began_at` when it was
+    held. `terms` are domain words on top of the shipped ones, which `domain` switches off with
+    them; `compares`: objections are judged by the sentence model, else by phrases alone.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -57,7 +64,8 @@ class Analysis(BaseModel):
     trainee: Literal[1, 2] = 1
     layout: Literal["auto", "apart", "together"] = "auto"
     domain: bool = True
-    terms: Annotated[tuple[Term, ...], Field(max_length=2_000)] = ()
+    terms: Annotated[tuple[Term, ...], Field(max_length=3_000)] = ()
+    compares: bool = True
     playbook: Playbook | None = None
     session_id: Annotated[str, Field(max_length=64)] = "recording"
     session: dict[str, Any] | None = None
@@ -100,6 +108,8 @@ def analyse(path: Path, outputs: Path, analysis: Analysis, tell: Tell) -> list[P
         open_files.callback(journal.close)
         if analysis.session is not None:
             journal.append("session", **analysis.session)
+        if analysis.began_at is not None:
+            journal.append("begin", at=analysis.began_at.isoformat())
         session = _session(analysis, recognizer, journal)
         writers = {}
         for track, file in files.items():
@@ -152,7 +162,13 @@ def _rows(
 
 def _recognizer(language: str) -> Unhurried:
     name = RECOGNIZERS.get(language, OTHERWISE)
-    return Unhurried(Transcriber(models.ensure(name, progress=False), language).decode)
+    try:
+        transcriber = Transcriber(models.ensure(name, progress=False), language)
+    except UnknownLanguage as error:
+        raise Refused(
+            "language", "The recognizer does not know the language that was given; choose another."
+        ) from error
+    return Unhurried(transcriber.decode)
 
 
 def _session(analysis: Analysis, recognizer: Unhurried, journal: FileJournal) -> Session:
@@ -171,8 +187,20 @@ def _session(analysis: Analysis, recognizer: Unhurried, journal: FileJournal) ->
         lambda: 0.0,
         corrector=corrector,
         playbook=playbook,
-        judge=None if playbook is None else Judge(playbook, None),
+        judge=None if playbook is None else _judge(playbook, analysis.compares),
     )
+
+
+def _judge(playbook: Playbook, compares: bool) -> Judge:
+    sentences = None
+    if compares and playbook.language == LANGUAGE:
+        try:
+            sentences = Sentences(models.catalogue().verify(MODEL))
+        except models.ModelError as error:
+            log.warning("objections_by_phrases_alone", why=str(error))
+    judge = Judge(playbook, sentences)
+    asyncio.run(judge.prepare())
+    return judge
 
 
 def _play(

@@ -29,14 +29,21 @@ LOOK_S: Final = 1.0
 Decode = Callable[[Window], Hypothesis]
 
 
+class UnknownLanguage(ValueError):
+    """No model knows it."""
+
+
 class Transcriber:
     """One loaded model; `folder` holds it in CTranslate2's format. Not thread-safe."""
 
     def __init__(self, folder: Path, language: str, *, threads: int = 1) -> None:
+        """Raises `UnknownLanguage`."""
         self._language = language
         self._model = WhisperModel(
             str(folder), device="cpu", compute_type="int8", cpu_threads=threads
         )
+        if language not in self._model.supported_languages:
+            raise UnknownLanguage(language)
 
     def decode(self, window: Window) -> Hypothesis:
         """The words of `window`, with times."""

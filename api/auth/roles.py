@@ -33,6 +33,8 @@ The cells a reader may wonder about:
   a team (team.read) is for its members.
 - **session.create, session.publish, session.consent: O for everybody, admins too.** Nobody speaks,
   consents or withdraws for somebody else.
+- **session.upload: T for managers and coaches.** They are the ones who have recordings of their
+  people; whoever uploads one attests that all in it agreed, and that is audited.
 - **session.delete: O, and D for admins.** Managers and coaches judge calls and so do not remove
   them; who was recorded may, at any time.
 - **session.listen: - for salespeople.** Listening live is coaching. **D for admins**, who in small
@@ -99,6 +101,7 @@ session.read             D      T        T      O
 session.events           D      T        T      O
 session.recording        D      T        T      O
 session.delete           D      O        O      O
+session.upload           D      T        T      O
 session.consent          O      O        O      O
 session.publish          O      O        O      O
 session.listen           D      T        T      -

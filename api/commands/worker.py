@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -15,9 +16,12 @@ from api import logs
 from api.accounts.vault import Vault
 from api.auth import keys
 from api.ids import new_id
+from api.jobs.calls import CallShelf, by_type
 from api.jobs.lane import Crew, Lane
 from api.jobs.scratch import scratch
 from api.jobs.shelf import UploadShelf
+from api.keep import Keep
+from api.playbooks import Playbooks
 from api.services import utc_now
 from api.settings import Settings
 from api.store import open_database
@@ -26,6 +30,7 @@ from api.store.blobs import open_blobs
 from api.store.crypto import MasterKeys, WrongKey
 from api.store.store import Store
 from api.uploads import Uploading
+from engine.asr.domain import DomainError, Term, load
 from processing.queue import Queue
 
 MARKER = "Forecourt works on jobs."
@@ -44,8 +49,9 @@ def worker(data: Path | None) -> None:
     try:
         masters = keys.load(settings.data / keys.FILE_NAME).masters()
         logs.configure(settings.log_level, settings.log_json)
-        asyncio.run(_work(settings, masters))
-    except (keys.BadSecrets, StoreError, WrongKey) as error:
+        terms = None if settings.domain == "off" else load(settings.domain_words).terms
+        asyncio.run(_work(settings, masters, terms))
+    except (DomainError, keys.BadSecrets, StoreError, WrongKey) as error:
         raise click.ClickException(str(error)) from error
 
 
@@ -73,7 +79,7 @@ def _settings(data: Path | None) -> Settings:
     return settings
 
 
-async def _work(settings: Settings, masters: MasterKeys) -> None:
+async def _work(settings: Settings, masters: MasterKeys, terms: Sequence[Term] | None) -> None:
     """Until SIGTERM or SIGINT. Raises `StoreError`, `WrongKey`."""
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -88,13 +94,26 @@ async def _work(settings: Settings, masters: MasterKeys) -> None:
                 masters.verify(dealership.key_check)
         blobs = open_blobs(settings.blobs_url)
         await blobs.open()
-        uploading = Uploading(store, blobs, Vault(masters), None, utc_now)
+        vault = Vault(masters)
+        uploading = Uploading(store, blobs, vault, None, utc_now)
         # A name of its own at each start: what an earlier one left is taken over as any lost job.
         name = f"{settings.node}-{new_id()}"
         folder = opened.enter_context(scratch(settings.data / "workers", name))
         crew = Crew(folder, settings.job_workers)
         queue = Queue(settings.redis.get_secret_value())
-        lane = Lane(store.jobs, UploadShelf(store, uploading), queue, crew, name, utc_now)
+        uploads = UploadShelf(store, uploading)
+        books = Playbooks(settings.data / "playbooks", None)
+        await books.start(store.playbooks)
+        opened.push_async_callback(books.stop)
+        calls = CallShelf(
+            Keep(store, blobs, vault, name),
+            uploads,
+            books,
+            utc_now,
+            terms=terms,
+            compares=settings.objections == "model",
+        )
+        lane = Lane(store.jobs, by_type(uploads, calls), queue, crew, name, utc_now)
         await lane.start()
         opened.push_async_callback(lane.stop)
         click.echo(MARKER, err=True)

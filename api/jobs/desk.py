@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Final
 
-from api.auth.roles import allows
+from starlette.requests import Request
+
+from api.auth.roles import Owner, allows
 from api.identity import Identity
+from api.jobs.calls import CallBody, CallSettings
 from api.jobs.shelf import further
 from api.jobs.views import RANKS, JobBody
 from api.problems import Problem
 from api.services import Services
-from api.store.jobs import OPEN, Job
+from api.store.documents import moment
+from api.store.jobs import OPEN, Job, JobType
 from api.store.uploads import Upload
 from api.uploads import owner
+from engine.events import Wire
 from processing.queue import Queue
 
 MAX_OPEN: Final = 200
 """Jobs of one person that wait or are worked on."""
+
+
+PICTURE, RECORDING = "image/", "audio/"
+WRONG: Final = {
+    PICTURE: "This is a recording; photos are needed.",
+    RECORDING: "This is a photo; a recording is needed.",
+}
+OLDEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+"""No call is said to be older."""
 
 
 class Desk:
@@ -27,22 +42,79 @@ class Desk:
         self._queue = queue
 
     async def ask(self, by: Identity, body: JobBody) -> Job:
-        """Raises `Problem`: 422 for a file that cannot be its input, 409 for the quota."""
+        """Have something done with photos. Raises `Problem`: 422 for a file that cannot be its
+        input, 409 for the quota."""
         batches = {each.batch_id for each in await self._check(by, body.input_files)}
         await self._check(by, body.settings.options.further(), "settings.options")
+        return await self._put_in(
+            by,
+            body.job_type,
+            body.input_files,
+            body.settings,
+            batch_id=batches.pop() if len(batches) == 1 else None,
+            priority=RANKS[body.priority],
+        )
+
+    async def ask_call(self, by: Identity, body: CallBody) -> Job:
+        """Make a session of a recording. Raises `Problem`: 422 for what cannot be one, 409 for the
+        quota."""
+        await self._check(by, [body.upload_id], "uploadId", RECORDING)
+        user_id, team_ids = await self._trainee(by, body.user_id)
+        now = self._services.now()
+        if body.started_at is not None and not OLDEST <= body.started_at <= now:
+            why = f"Give a time between {OLDEST.year} and now."
+            raise _unfit("A call was held in the past.", "startedAt", why)
+        settings = CallSettings(
+            session_type=body.session_type,
+            language=body.language,
+            people=body.people,
+            trainee=body.trainee,
+            layout=body.layout,
+            user_id=user_id,
+            team_id=min(team_ids, default=None),
+            started_at=moment(body.started_at or now),
+            attested_by=by.user_id,
+            attested_at=moment(now),
+            text_version=body.consent.text_version,
+        )
+        job = await self._put_in(by, "call_analysis", [body.upload_id], settings)
+        await self._services.audit.allowed(by, "session.upload", "job", job.id)
+        return job
+
+    async def _trainee(self, by: Identity, user_id: str | None) -> tuple[str, frozenset[str]]:
+        """Whose call it is to be, and their teams. Raises `Problem`."""
+        if user_id is None or user_id == by.user_id:
+            return by.user_id, by.team_ids
+        user = await self._services.store.users.get(by.dealership_id, user_id)
+        if user is not None and user.status == "active":
+            teams = frozenset(user.team_ids)
+            theirs = Owner(by.dealership_id, user.id, teams)
+            if allows(by.role, "session.upload", actor=by.actor, owner=theirs):
+                return user.id, teams
+        why = "There is nobody with this id for whom you may upload calls."
+        raise _unfit("This call cannot be that person's.", "userId", why)
+
+    async def _put_in(
+        self,
+        by: Identity,
+        job_type: JobType,
+        input_files: Sequence[str],
+        settings: Wire,
+        **fields: object,
+    ) -> Job:
+        """A new job. Raises `Problem`: 409 for the quota."""
         now = self._services.now()
         job = Job.new(
             by.dealership_id,
             now,
             user_id=by.user_id,
             team_id=min(by.team_ids, default=None),
-            batch_id=batches.pop() if len(batches) == 1 else None,
-            job_type=body.job_type,
-            input_files=body.input_files,
-            settings=body.settings.model_dump(mode="json", by_alias=True),
-            priority=RANKS[body.priority],
+            job_type=job_type,
+            input_files=input_files,
+            settings=settings.model_dump(mode="json", by_alias=True),
             turn=await self._jobs.count_open(by.dealership_id, by.user_id),
             due_at=now,
+            **fields,
         )
         await self._jobs.add(by.dealership_id, job)
         # Counted when it is there, so that no two pass for one place.
@@ -76,7 +148,8 @@ class Desk:
         if job.status in OPEN or job.status == "completed":
             detail = f"This job is {job.status}; only one that failed or was cancelled is retried."
             raise Problem(409, detail, code="not_over")
-        await self._check(by, job.input_files)
+        media = RECORDING if job.job_type == "call_analysis" else PICTURE
+        await self._check(by, job.input_files, media=media)
         await self._check(by, further(job), "settings.options")
         turn = await self._jobs.count_open(job.dealership_id, job.user_id)
         if turn >= MAX_OPEN:
@@ -107,26 +180,40 @@ class Desk:
         return changed
 
     async def _check(
-        self, by: Identity, ids: Sequence[str], field: str = "inputFiles"
+        self,
+        by: Identity,
+        ids: Sequence[str],
+        field: str = "inputFiles",
+        media: str = PICTURE,
     ) -> list[Upload]:
-        """All are photos that `by` may read, and returned. Raises `Problem`."""
-        photos, errors = [], []
+        """All are of `media` and `by` may read them; they are returned. Raises `Problem`."""
+        right, errors = [], []
         for number, each in enumerate(ids):
             found = await self._services.store.uploads.get(by.dealership_id, each)
             if found is None or found.status != "ready" or not _may_read(by, found):
                 errors.append((number, "There is no such upload, or it was removed."))
-            elif not found.media_type.startswith("image/"):
-                errors.append((number, "This is a recording; photos are needed."))
+            elif not found.media_type.startswith(media):
+                errors.append((number, WRONG[media]))
             else:
-                photos.append(found)
+                right.append(found)
         if errors:
             told = [{"field": f"{field}.{number}", "message": why} for number, why in errors]
             raise Problem(422, "Some files cannot be used for this job.", errors=told)
-        return photos
+        return right
+
+
+def desk_of(request: Request) -> Desk:
+    """Of the node that serves `request`."""
+    desk: Desk = request.app.state.desk
+    return desk
 
 
 def _may_read(by: Identity, upload: Upload) -> bool:
     return allows(by.role, "upload.read", actor=by.actor, owner=owner(upload))
+
+
+def _unfit(detail: str, field: str, why: str) -> Problem:
+    return Problem(422, detail, errors=[{"field": field, "message": why}])
 
 
 def _too_many() -> Problem:

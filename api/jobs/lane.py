@@ -84,10 +84,16 @@ class Lane:
     """Jobs of all dealerships, on the node called `node`."""
 
     def __init__(
-        self, jobs: Jobs, shelf: Shelf, queue: Queue, crew: Crew, node: str, now: Now
+        self,
+        jobs: Jobs,
+        shelves: Mapping[JobType, Shelf],
+        queue: Queue,
+        crew: Crew,
+        node: str,
+        now: Now,
     ) -> None:
         self._jobs = jobs
-        self._shelf = shelf
+        self._shelves = shelves
         self.queue = queue
         self._crew = crew
         self._node = node
@@ -166,7 +172,7 @@ class Lane:
             await asyncio.wait({making, watching}, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
             await _ended(making, watching)
-            await self._shelf.remove(held, progress.kept)
+            await self._shelf(held).remove(held, progress.kept)
             await self._give_back(held)
             raise
         is_made = making.done()
@@ -174,7 +180,7 @@ class Lane:
         if is_made:
             await self._finish(held, making)
             return
-        await self._shelf.remove(held, progress.kept)
+        await self._shelf(held).remove(held, progress.kept)
         if watching.result() == "cancelled":
             await self._settle(held, self._cancelled())
 
@@ -185,11 +191,14 @@ class Lane:
             # Nothing is published by whom lost the claim, or of what was cancelled meanwhile.
             found = await self._jobs.get(held.dealership_id, held.id)
             published = () if found is None else found.output_files
-            await self._shelf.remove(held, set(kept) - set(published))
+            await self._shelf(held).remove(held, set(kept) - set(published))
+            if found is not None and set(kept) <= set(published):
+                await self._shelf(held).published(found)
 
     async def _make(self, held: Job, worker: WorkerProcess, progress: _Progress) -> list[str]:
         """Ids of what was kept of it."""
-        await self._shelf.clear(held)
+        shelf = self._shelf(held)
+        await shelf.clear(held)
         assert held.claim_id is not None
         folder = self._crew.folder / held.claim_id
         labour = self._crew.works[held.job_type]
@@ -198,13 +207,16 @@ class Lane:
             inputs, outputs = folder / "in", folder / "out"
             for each in (folder, inputs, outputs):
                 await asyncio.to_thread(each.mkdir, 0o700)
-            paths = await self._shelf.fetch(held, inputs)
-            settings, tell = held.settings, progress.tell
+            paths = await shelf.fetch(held, inputs)
+            settings, tell = await shelf.settings(held), progress.tell
             files = await worker.work(labour.work, paths, outputs, settings, tell, within_s)
-            progress.kept = await self._shelf.keep(held, files)
+            progress.kept = await shelf.keep(held, files)
             return progress.kept
         finally:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    def _shelf(self, job: Job) -> Shelf:
+        return self._shelves[job.job_type]
 
     async def _watch(self, held: Job, progress: _Progress) -> Verdict:
         """Write progress down and renew the claim, until the job is nobody's to go on with."""

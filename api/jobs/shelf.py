@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from api.problems import Problem
 from api.store.jobs import Job
@@ -28,6 +28,10 @@ class Shelf(Protocol):
         `Refused`, `StoreError`, `OSError`."""
         ...
 
+    async def settings(self, job: Job) -> dict[str, Any]:
+        """What its work is told. Raises `StoreError`."""
+        ...
+
     async def keep(self, job: Job, files: Sequence[Path]) -> list[str]:
         """Ids of what is kept, in order: of all `files`, or of none. Raises as `fetch` does."""
         ...
@@ -37,6 +41,9 @@ class Shelf(Protocol):
 
     async def clear(self, job: Job) -> None:
         """Remove whatever earlier attempts left. Raises `StoreError`."""
+
+    async def published(self, job: Job) -> None:
+        """The job is completed, and what was kept of it is there to be found."""
 
 
 class UploadShelf:
@@ -61,6 +68,9 @@ class UploadShelf:
             paths.append(path)
         return paths
 
+    async def settings(self, job: Job) -> dict[str, Any]:
+        return job.settings
+
     async def keep(self, job: Job, files: Sequence[Path]) -> list[str]:
         """Output n is taken for what was made of input n, one more for the last one's."""
         inputs = await self._whole(job, job.input_files)
@@ -84,6 +94,9 @@ class UploadShelf:
         for upload in await self._store.uploads.of_job(job.dealership_id, job.id):
             await self._uploading.remove(upload)
 
+    async def published(self, job: Job) -> None:
+        """What went in stays with what came out."""
+
     async def _keep(self, job: Job, source: Upload, path: Path) -> Upload:
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)
@@ -91,7 +104,7 @@ class UploadShelf:
         if found is None:
             raise ValueError("the work made a file of no known type")
         name = f"{Path(self._uploading.name_of(source)).stem}{path.suffix}"
-        return await self._uploading.keep_result(source, job.id, name, found, _chunks(path))
+        return await self._uploading.keep_result(source, job.id, name, found, chunks(path))
 
     async def _whole(self, job: Job, ids: Iterable[str]) -> list[Upload]:
         found = [await self._store.uploads.get(job.dealership_id, each) for each in ids]
@@ -107,7 +120,7 @@ def further(job: Job) -> list[str]:
     return [] if kind is None else kind.model_validate(job.settings).options.further()
 
 
-async def _chunks(path: Path) -> AsyncIterator[bytes]:
+async def chunks(path: Path) -> AsyncIterator[bytes]:
     with path.open("rb") as file:
         while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
             yield chunk

@@ -52,7 +52,8 @@ class JobErrorView(Wire):
 class JobView(Wire):
     """A job. `progress` is a percentage and `stage` what is done now; of `error` there may be one
     while it is ``pending``, too: then it is tried again at `dueAt`. ``dead``: every attempt broke;
-    ``failed``: its files cannot be used."""
+    ``failed``: its files cannot be used. A ``call_analysis`` that is completed has made the session
+    `sessionId`, and no files."""
 
     id: Id
     user_id: Id
@@ -61,6 +62,7 @@ class JobView(Wire):
     job_type: JobType
     input_files: list[Id]
     output_files: list[Id]
+    session_id: Id | None
     settings: dict[str, Any]
     priority: PriorityName
     status: JobStatus
@@ -82,6 +84,9 @@ class JobPage(Wire):
 
 
 def job_view(job: Job) -> JobView:
-    told = {name: getattr(job, name) for name in JobView.model_fields if name != "error"}
-    error = None if job.error is None else job.error.model_dump()
-    return JobView.model_validate(told | {"priority": NAMES[job.priority], "error": error})
+    told = {name: getattr(job, name, None) for name in JobView.model_fields}
+    told["error"] = None if job.error is None else job.error.model_dump()
+    told["priority"] = NAMES[job.priority]
+    if job.job_type == "call_analysis":
+        told |= {"session_id": next(iter(job.output_files), None), "output_files": []}
+    return JobView.model_validate(told)

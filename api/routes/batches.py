@@ -15,7 +15,7 @@ from api.batches import Batches, Look
 from api.endpoint import Answer, endpoint
 from api.entity_tags import match, tagged
 from api.identity import identity_of
-from api.jobs.desk import Desk
+from api.jobs.desk import desk_of
 from api.jobs.views import JobView, job_view
 from api.problems import Problem
 from api.services import services_of
@@ -157,7 +157,7 @@ async def create_jobs(request: Request, params: IdPath, body: WorkBody) -> Batch
     Where the quota ends it, the jobs that were begun before stay.
     """
     found, identity = _found(request), identity_of(request)
-    desk: Desk = request.app.state.desk
+    desk = desk_of(request)
     due = await Batches(services_of(request)).due(found, body.shots)
     look = Look.model_validate(found.look)
     jobs = [await desk.ask(identity, look.job([each.id])) for each in due]

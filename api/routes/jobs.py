@@ -11,7 +11,7 @@ from api.auth.roles import Owner
 from api.endpoint import Answer, endpoint
 from api.entity_tags import tagged
 from api.identity import identity_of
-from api.jobs.desk import Desk
+from api.jobs.desk import desk_of
 from api.jobs.news import News
 from api.jobs.views import JobBody, JobPage, JobsQuery, JobView, job_view
 from api.services import services_of
@@ -35,11 +35,6 @@ def _found(request: Request) -> Job:
     return found
 
 
-def _desk(request: Request) -> Desk:
-    desk: Desk = request.app.state.desk
-    return desk
-
-
 def _news(request: Request) -> News:
     news: News = request.app.state.job_news
     return news
@@ -56,7 +51,7 @@ def _news(request: Request) -> News:
 )
 async def create_job(request: Request, body: JobBody) -> Response:
     """Have photos enhanced: each of `inputFiles` becomes one of `outputFiles`."""
-    made = await _desk(request).ask(identity_of(request), body)
+    made = await desk_of(request).ask(identity_of(request), body)
     return tagged(job_view(made), made.version, 201, {"Location": f"/api/v1/jobs/{made.id}"})
 
 
@@ -120,7 +115,7 @@ async def get_job(request: Request, params: IdPath) -> Response:
 )
 async def cancel_job(request: Request, params: IdPath) -> JobView:
     """Cancel a job. One that is worked on is `cancelled` within seconds, and publishes nothing."""
-    return job_view(await _desk(request).cancel(identity_of(request), _found(request)))
+    return job_view(await desk_of(request).cancel(identity_of(request), _found(request)))
 
 
 @endpoint(
@@ -134,7 +129,7 @@ async def cancel_job(request: Request, params: IdPath) -> JobView:
 )
 async def retry_job(request: Request, params: IdPath) -> JobView:
     """Try a job again that failed, is dead or was cancelled."""
-    return job_view(await _desk(request).retry(identity_of(request), _found(request)))
+    return job_view(await desk_of(request).retry(identity_of(request), _found(request)))
 
 
 endpoints = [create_job, list_jobs, get_job, cancel_job, retry_job]

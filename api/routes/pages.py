@@ -53,6 +53,7 @@ PAGES = {
     "/audit": "audit.html",
     "/inbox": "inbox.html",
     "/photos": "photos.html",
+    "/recordings": "recordings.html",
 }
 """The file of each page, by its path."""
 

@@ -243,6 +243,8 @@ class SessionHead(Document):
     """What it is an attempt at."""
     partner_id: Id | None = None
     """Who played the customer, where another person did."""
+    job_id: Id | None = None
+    """Of an uploaded call: the job that made it of a recording."""
     recording: Recording | None = None
     recordings: Annotated[dict[Name, Recording], Field(max_length=10)] = {}
     """Of tracks beside the trainee's."""
@@ -278,6 +280,8 @@ class Consent(Document):
     recording: bool
     text_version: Short
     given_at: Moment
+    attested_by: Id | None = None
+    """Of an uploaded call: who said that all who are heard in it agreed."""
     withdrawn_at: Moment | None = None
 
 

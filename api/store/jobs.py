@@ -27,7 +27,7 @@ class JobError(Part):
 
 
 class Job(Document):
-    """`input_files` and `output_files` are ids of uploads.
+    """`input_files` and `output_files` are ids of uploads; a call's analysis has put out a session.
 
     Whoever works on it holds a claim, `claim_id`, until `lease_until`, and renews it; when that is
     past, the worker is lost and somebody else may claim it. A change by whom lost the claim is

@@ -59,6 +59,7 @@ SESSIONS = Kind(
         "metrics.volume",
         "node",
         "assignmentId",
+        "jobId",
     ),
     counts=("feedbackCounts",),
     indexes=(
@@ -73,6 +74,7 @@ SESSIONS = Kind(
         Index(("dealershipId", "metrics.volume")),
         Index(("node", "status")),
         Index(("dealershipId", "assignmentId", "startTime")),
+        Index(("dealershipId", "jobId")),
     ),
 )
 EVENTS = Kind(

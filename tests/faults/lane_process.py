@@ -31,7 +31,7 @@ async def main(folder: Path, store_url: str, redis_url: str, name: str) -> None:
     await store.open()
     shelf = UploadShelf(store, uploading(folder, store, now))
     crew = Crew(folder / f"work-{name}", 2, works=COPY)
-    lane = Lane(store.jobs, shelf, Queue(redis_url or None), crew, name, now)
+    lane = Lane(store.jobs, dict.fromkeys(COPY, shelf), Queue(redis_url or None), crew, name, now)
     await lane.start()
     await asyncio.Event().wait()
 

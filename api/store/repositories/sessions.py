@@ -157,6 +157,10 @@ class Sessions(Scoped[TrainingSession, SessionHead]):
     async def remove(self, dealership_id: str, session_id: str) -> bool:
         return bool(await self._remove(dealership_id, equal("id", session_id)))
 
+    async def of_job(self, dealership_id: str, job_id: str) -> list[SessionHead]:
+        """What a job made of a recording."""
+        return await self._list(dealership_id, [equal("jobId", job_id)], ["createdAt"])
+
     async def unfinished(self, node: str) -> list[SessionHead]:
         """Of a node that starts: what it was in the midst of, in all dealerships, oldest first."""
         return await self._all([equal("node", node), one_of("status", UNFINISHED)])

@@ -52,6 +52,7 @@ EXPECTED = {
     "session.events": CALLS,
     "session.recording": CALLS,
     "session.delete": ONESELF_OR_ADMIN,
+    "session.upload": CALLS,
     "session.consent": ONESELF,
     "session.publish": ONESELF,
     "session.listen": COACHING,

@@ -63,7 +63,7 @@ class Yard:
         works: Mapping[JobType, Labour] = {KIND: Labour(f"tests.processing.works:{work}", within_s)}
         crew = Crew(self.folder / f"work-{node}", slots, Limits(), works)
         shelf = UploadShelf(self.store, self.uploading)
-        return Lane(self.store.jobs, shelf, Queue(), crew, node, self.clock)
+        return Lane(self.store.jobs, dict.fromkeys(works, shelf), Queue(), crew, node, self.clock)
 
     async def upload(self) -> Upload:
         async def content() -> AsyncIterator[bytes]:

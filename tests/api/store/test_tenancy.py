@@ -61,7 +61,11 @@ class Everything:
         )
         self.team = made.team(manager_ids=[self.user.id])
         self.session = made.session(
-            user_id=self.user.id, status="completed", data_key="k", feedback_counts={"rust": 1}
+            user_id=self.user.id,
+            status="completed",
+            data_key="k",
+            feedback_counts={"rust": 1},
+            job_id=self.user.id,
         )
         self.session_id = self.session.id
         self.unbegun = made.session(user_id=self.user.id, status="created")
@@ -174,6 +178,7 @@ QUESTIONS: dict[str, Call] = {
     "sessions.page": lambda all_, now: (SessionFilter(user_ids=[all_.user.id]),),
     "sessions.trend": lambda all_, now: (all_.user.id,),
     "sessions.created_before": lambda all_, now: (now() + LATER,),
+    "sessions.of_job": lambda all_, now: (all_.user.id,),
     "sessions.unbegun": lambda all_, now: (all_.unbegun.node, now() + LATER),
     "sessions.change": lambda all_, now: (all_.session.id, lambda _: {"node": "y"}),
     "sessions.erase": lambda all_, now: (all_.session.id,),

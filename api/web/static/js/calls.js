@@ -168,7 +168,7 @@ class Calls {
       columns: [
         { head: text("page.calls.when"), sort: "startTime", isName: true, cell: (call) => element("a", { href: `#${call.id}`, id: `call-${call.id}` }, shortly(call.startTime ?? call.createdAt)) },
         ...(isOfMany ? [{ head: text("page.calls.who"), cell: ({ userId }) => this.#directory.name(userId) ?? nothing() }] : []),
-        { head: text("page.calls.kind"), cell: ({ sessionType }) => kindName(sessionType) },
+        { head: text("page.calls.kind"), cell: ({ sessionType, isUploaded }) => [kindName(sessionType), isUploaded && badge("plain", text("page.calls.uploaded"))].filter(Boolean) },
         { head: text("page.calls.status"), cell: ({ status }) => badge(TONES[status], text(`page.calls.state.${status}`)) },
         { head: text("page.calls.duration"), sort: "durationMs", isNumber: true, cell: ({ durationMs }) => clock(durationMs) },
         ...SCORES.map((key) => ({ head: text(`page.score.${key}`), sort: `metrics.${key}`, isNumber: true, cell: ({ scores }) => scores?.[key] ?? nothing() })),
