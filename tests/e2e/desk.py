@@ -39,10 +39,15 @@ class Desk:
         password = people.new_password()
         return Account.accept(self.node.url, secret, address, password, said)
 
-    def opened(self, browser: Browser, who: Account | None, path: str) -> Page:
-        """A page in a fresh profile that has just signed in; as the admin without `who`."""
+    def blank(self, browser: Browser, who: Account | None = None) -> Page:
+        """An empty page in a fresh profile that has just signed in; as the admin without `who`."""
         page = people.signed_in(browser, self.node, who).new_page()
         self._errors.append(people.watched(page))
+        return page
+
+    def opened(self, browser: Browser, who: Account | None, path: str) -> Page:
+        """`blank`, gone to `path`."""
+        page = self.blank(browser, who)
         page.goto(self.node.url + path)
         return page
 

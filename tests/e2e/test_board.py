@@ -107,7 +107,7 @@ def crowd(node: Node, desk: Desk, teams: list[str]) -> Iterator[Crowd]:
 
 @pytest.fixture
 def board(browser: Browser, desk: Desk, node: Node) -> Iterator[BoardPage]:
-    page = desk.opened(browser, None, "/sign-in")
+    page = desk.blank(browser)
     yield BoardPage(page, node.url)
     page.context.close()
 
