@@ -243,13 +243,10 @@ class Calls(Meeting):
             for head in page.items:
                 await self.erase(dealership_id, head.id)
         # In calls of others they were a partner, or barged in: what was said there goes, too.
-        offset = 0
-        while given := await store.consents.of_user(dealership_id, user_id, offset):
-            offset += len(given)
-            for consent in given:
-                head_of = await store.sessions.get(dealership_id, consent.session_id)
-                if head_of is not None and head_of.data_key is not None:
-                    await self._storing.erase(dealership_id, consent.session_id, "withdrawn")
+        async for consent in each(store.consents.of_user, dealership_id, user_id):
+            session = await store.sessions.get(dealership_id, consent.session_id)
+            if session is not None and session.data_key is not None:
+                await self._storing.erase(dealership_id, session.id, "withdrawn")
 
     async def forget_unbegun_before(self, dealership_id: str, before: datetime) -> int:
         """Remove sessions of this node that nobody ever spoke in; returns how many."""

@@ -32,6 +32,7 @@ NAMES = (
     "fillers",
     "diarize",
     "images",
+    "lanes",
 )
 OPTIONS = {"receive": ("peers",), "asr": ("peers", "live", "step", "noise")}
 """What a benchmark takes beside `--quick`."""

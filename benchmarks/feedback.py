@@ -95,13 +95,13 @@ def run(quick: bool) -> Report:
             for number in range(1 if quick else RUNS):
                 first = number * CALLS
                 scripts = [script(reading, APART_S * (first + call)) for call in range(CALLS)]
-                asyncio.run(_calls(account, reading, scripts, heard))
+                asyncio.run(calls(account, reading, scripts, heard))
         finally:
             node.stop()
     return _report(heard, 1 if quick else RUNS)
 
 
-async def _calls(account: Account, reading: Pcm, scripts: Sequence[Script], heard: Heard) -> None:
+async def calls(account: Account, reading: Pcm, scripts: Sequence[Script], heard: Heard) -> None:
     check = measure_microphone(narrowed(reading[: round(CHECK_S * RATE)]))
     baseline = {
         "speechLevelDbfs": check.speech_level_dbfs,

@@ -128,17 +128,7 @@ class Desk:
         """One that waits is cancelled at once, one under way within seconds. Raises `Problem`: 409
         where it is over."""
         await self._services.audit.allowed(by, "job.cancel", "job", job.id)
-
-        def cancelled(found: Job) -> Job | None:
-            now = self._services.now()
-            if found.status == "pending":
-                done = {"status": "cancelled", "error": None, "completed_at": now}
-                return found.changed(now, cancelled_by=by.user_id, **done)
-            if found.status == "processing":
-                return found.changed(now, cancelled_by=by.user_id)
-            return None
-
-        changed = await self._jobs.change(job.dealership_id, job.id, cancelled)
+        changed = await self._jobs.cancel(job.dealership_id, job.id, by.user_id)
         if changed is None:
             raise Problem(409, "This job is over already, so it cannot be cancelled.", code="over")
         return changed

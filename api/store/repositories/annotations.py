@@ -25,12 +25,17 @@ class Annotations(Scoped[Annotation, Annotation]):
         where = [equal("sessionId", session_id)]
         return await self._page(dealership_id, where, ["atMs", "createdAt"], offset, limit)
 
-    async def of_author(
-        self, dealership_id: str, user_id: str, offset: int = 0, limit: int = 50
+    async def every_of_session(
+        self, dealership_id: str, session_id: str, after: str = ""
     ) -> list[Annotation]:
-        """The newest first."""
-        where = [equal("authorId", user_id)]
-        return await self._list(dealership_id, where, ["-createdAt"], offset, limit)
+        """Those behind the id `after`, by id, at most `MAX_MANY`."""
+        return await self._after(dealership_id, after, equal("sessionId", session_id))
+
+    async def of_author(
+        self, dealership_id: str, user_id: str, after: str = ""
+    ) -> list[Annotation]:
+        """Those behind the id `after`, by id, at most `MAX_MANY`."""
+        return await self._after(dealership_id, after, equal("authorId", user_id))
 
     async def count_of_session(self, dealership_id: str, session_id: str) -> int:
         return await self._count(dealership_id, [equal("sessionId", session_id)])

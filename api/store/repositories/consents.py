@@ -28,12 +28,9 @@ class Consents(Scoped[Consent, Consent]):
         where = [equal("sessionId", session_id)]
         return await self._list(dealership_id, where, ["createdAt"], limit=MAX_MANY)
 
-    async def of_user(
-        self, dealership_id: str, user_id: str, offset: int = 0, limit: int = 50
-    ) -> list[Consent]:
-        """The newest first."""
-        where = [equal("userId", user_id)]
-        return await self._list(dealership_id, where, ["-createdAt"], offset, limit)
+    async def of_user(self, dealership_id: str, user_id: str, after: str = "") -> list[Consent]:
+        """Those behind the id `after`, by id, at most `MAX_MANY`."""
+        return await self._after(dealership_id, after, equal("userId", user_id))
 
     async def withdraw(self, dealership_id: str, session_id: str, user_id: str) -> bool:
         """Whether there was one to withdraw."""

@@ -81,6 +81,21 @@ class Jobs(Scoped[Job, Job]):
         where others kept changing it."""
         return await self._change(dealership_id, [equal("id", job_id)], change)
 
+    async def cancel(self, dealership_id: str, job_id: str, by_user_id: str) -> Job | None:
+        """As it is then: cancelled where it waited, else to be ended by its worker; None where it
+        is over, or not there."""
+
+        def cancelled(found: Job) -> Job | None:
+            now = self._now()
+            if found.status == "pending":
+                done = {"status": "cancelled", "error": None, "completed_at": now}
+                return found.changed(now, cancelled_by=by_user_id, **done)
+            if found.status == "processing":
+                return found.changed(now, cancelled_by=by_user_id)
+            return None
+
+        return await self.change(dealership_id, job_id, cancelled)
+
     async def due(self, now: datetime, limit: int = MAX_MANY) -> list[Job]:
         """Those of all dealerships that wait for a worker, in the order they are to be taken in."""
         where = [equal("status", "pending"), below("dueAt", now + timedelta(milliseconds=1))]
@@ -123,9 +138,13 @@ class Jobs(Scoped[Job, Job]):
     async def remove(self, dealership_id: str, job_id: str) -> int:
         return await self._remove(dealership_id, equal("id", job_id))
 
-    async def of_user(self, dealership_id: str, user_id: str) -> list[Job]:
-        """At most `MAX_MANY`."""
-        return await self._list(dealership_id, [equal("userId", user_id)], limit=MAX_MANY)
+    async def of_user(self, dealership_id: str, user_id: str, after: str = "") -> list[Job]:
+        """Those behind the id `after`, by id, at most `MAX_MANY`."""
+        return await self._after(dealership_id, after, equal("userId", user_id))
+
+    async def of_type(self, dealership_id: str, job_type: JobType, after: str = "") -> list[Job]:
+        """Those behind the id `after`, by id, at most `MAX_MANY`."""
+        return await self._after(dealership_id, after, equal("jobType", job_type))
 
     async def remove_of_user(self, dealership_id: str, user_id: str) -> int:
         return await self._remove(dealership_id, equal("userId", user_id))

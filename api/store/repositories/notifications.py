@@ -32,6 +32,12 @@ class Inbox(Scoped[Notification, Notification]):
             where.append(equal("readAt", None))
         return await self._page(dealership_id, where, ["-createdAt"], offset, limit)
 
+    async def of_user(
+        self, dealership_id: str, user_id: str, after: str = ""
+    ) -> list[Notification]:
+        """Those behind the id `after`, by id, at most `MAX_MANY`."""
+        return await self._after(dealership_id, after, equal("userId", user_id))
+
     async def count_unread(self, dealership_id: str, user_id: str) -> int:
         where = [equal("userId", user_id), equal("readAt", None)]
         return await self._count(dealership_id, where)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Generic
@@ -19,6 +19,7 @@ from api.store.base import (
     Missing,
     Query,
     Stale,
+    above,
     equal,
     one_of,
 )
@@ -115,6 +116,12 @@ class Scoped(Generic[D, H]):
         scope = [equal("dealershipId", dealership_id), *where]
         return await self._collection.page(Query(scope, sort, offset, limit))
 
+    async def _after(
+        self, dealership_id: str, after: str, *where: Condition, limit: int = MAX_MANY
+    ) -> list[H]:
+        """Those that meet `where` and whose ids come after `after`, by id."""
+        return await self._list(dealership_id, [*where, above("id", after)], ["id"], limit=limit)
+
     async def _page(
         self,
         dealership_id: str,
@@ -138,6 +145,18 @@ class Scoped(Generic[D, H]):
     def _refuse_foreign(self, dealership_id: str, document: D) -> None:
         if document.dealership_id != dealership_id:
             raise Missing(f"{self._kind.name}/{document.id} is not there")
+
+
+async def each(
+    find: Callable[[str, str, str], Awaitable[Sequence[H]]], dealership_id: str, of: str
+) -> AsyncIterator[H]:
+    """All that `find` finds of `of`, whose third argument is the id that its answers come after:
+    whatever comes or goes meanwhile, nothing that stays is left out or told twice."""
+    after = ""
+    while found := await find(dealership_id, of, after):
+        for one in found:
+            yield one
+        after = found[-1].id
 
 
 def given(field: str, value: str | bool | None) -> list[Condition]:

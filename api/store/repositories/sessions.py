@@ -101,6 +101,10 @@ class Sessions(Scoped[TrainingSession, SessionHead]):
         where = (only or SessionFilter()).conditions()
         return await self._page(dealership_id, where, [sort], offset, limit)
 
+    async def of_user(self, dealership_id: str, user_id: str, after: str = "") -> list[SessionHead]:
+        """Those behind the id `after`, by id, at most `MAX_MANY`."""
+        return await self._after(dealership_id, after, equal("userId", user_id))
+
     async def trend(self, dealership_id: str, user_id: str, limit: int = 100) -> list[SessionHead]:
         """A person's newest completed calls, the oldest of them first."""
         where = [equal("userId", user_id), equal("status", "completed")]

@@ -55,9 +55,9 @@ class Uploads(Scoped[Upload, Upload]):
         """What a job made, whole or not, at most `MAX_MANY`."""
         return await self._list(dealership_id, [equal("jobId", job_id)], limit=MAX_MANY)
 
-    async def of_user(self, dealership_id: str, user_id: str) -> list[Upload]:
-        """At most `MAX_MANY`, whole or not."""
-        return await self._list(dealership_id, [equal("userId", user_id)], limit=MAX_MANY)
+    async def of_user(self, dealership_id: str, user_id: str, after: str = "") -> list[Upload]:
+        """Those behind the id `after`, by id, at most `MAX_MANY`, whole or not."""
+        return await self._after(dealership_id, after, equal("userId", user_id))
 
     async def count_of_user(self, dealership_id: str, user_id: str, kind: UploadKind) -> int:
         """Whole or not."""
@@ -107,6 +107,10 @@ class Batches(Scoped[Batch, Batch]):
             *given("vin", vin),
         ]
         return await self._page(dealership_id, where, ["-createdAt"], offset, limit)
+
+    async def of_user(self, dealership_id: str, user_id: str, after: str = "") -> list[Batch]:
+        """Those behind the id `after`, by id, at most `MAX_MANY`."""
+        return await self._after(dealership_id, after, equal("userId", user_id))
 
     async def save(self, dealership_id: str, changed: Batch) -> None:
         """Raises `Missing` or `Stale`."""
