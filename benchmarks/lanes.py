@@ -1,8 +1,8 @@
 """`benchmarks lanes`: what live calls feel of a lane in which there is always more to do.
 
 Each figure is taken twice in one run: with nothing in the lane, and with as many work processes as
-this machine has cores, cutting vehicles out of real photos all the time (in the full run a call on
-one channel is told apart and transcribed among them).
+a node has unless told otherwise, cutting vehicles out of real photos all the time; in the full run
+a recorded call on one channel, told apart and transcribed, is among them.
 
 Two rigs. The first is `benchmarks.receive`'s: rooms with their sessions in a process on one core,
 40 calls from the other; `media_p99_ms` counts from the stamp before a packet is sent to its frame.
@@ -31,6 +31,7 @@ import httpx
 
 from api.account_client import Account
 from api.child import NodeProcess
+from api.settings import Settings
 from benchmarks import admin, cpu, feedback, latency, outlines
 from benchmarks.child import Child, cores
 from benchmarks.feedback import Heard, script
@@ -44,6 +45,7 @@ from signaling.publisher import Publisher
 
 CALLS = 4
 STAGGER_S = 0.3
+WORKERS: int = Settings.model_fields["job_workers"].default
 FULL_RUNS, QUICK_RUNS = 3, 1
 WINDOW_S, QUICK_WINDOW_S = 10.0, 4.0
 QUICK_MS = 9_900
@@ -104,9 +106,8 @@ def run(quick: bool) -> Report:
     asyncio.run(_media(idle, busy, runs, window_s))
     readings = [load(name, path) for name, path in clips().items()]
     reading = upto(readings[0], QUICK_MS) if quick else joined(readings)
-    workers = len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory(prefix="forecourt-bench-") as data:
-        node = NodeProcess(Path(data), environment={"FORECOURT_JOB_WORKERS": str(workers)})
+        node = NodeProcess(Path(data), environment={"FORECOURT_JOB_WORKERS": str(WORKERS)})
         node.start()
         try:
             account = admin.of(node)
@@ -135,9 +136,9 @@ async def _media(idle: Felt, busy: Felt, runs: int, window_s: float) -> None:
 
 @asynccontextmanager
 async def _cutting(folder: Path) -> AsyncIterator[None]:
-    """Work processes on every core that have begun to cut vehicles out."""
+    """Work processes that have begun to cut vehicles out."""
     paths = outlines.found()
-    workers = Workers(len(os.sched_getaffinity(0)), folder)
+    workers = Workers(WORKERS, folder)
     cuts = workers.cuts("low")
     cutting: asyncio.Task[None] | None = None
     try:
@@ -213,12 +214,11 @@ async def _filled(
 
 async def _begun(http: httpx.AsyncClient) -> None:
     """Until every work process is at it, its model loaded."""
-    wanted = len(os.sched_getaffinity(0))
     async with asyncio.timeout(WARM_WITHIN_S):
         while True:
             page = await http.get("/jobs", params={"status": "processing"})
             under_way = [job for job in page.raise_for_status().json()["items"] if job["stage"]]
-            if len(under_way) >= wanted:
+            if len(under_way) >= WORKERS:
                 return
             await asyncio.sleep(POLL_S)
 
