@@ -164,6 +164,12 @@ def _recognizer(language: str) -> Unhurried:
     name = RECOGNIZERS.get(language, OTHERWISE)
     try:
         transcriber = Transcriber(models.ensure(name, progress=False), language)
+    except models.ModelError as error:
+        raise Refused(
+            "no_model",
+            "This server has no recognizer for the language of the recording: ask its operator to "
+            "fetch one.",
+        ) from error
     except UnknownLanguage as error:
         raise Refused(
             "language", "The recognizer does not know the language that was given; choose another."
