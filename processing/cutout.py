@@ -64,8 +64,8 @@ def _session(model: Model) -> Any:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.enable_cpu_mem_arena = model == "u2netp"
-    options.enable_mem_pattern = False
+    is_small = model == "u2netp"
+    options.enable_cpu_mem_arena, options.enable_mem_pattern = is_small, not is_small
     return Session(model, options, providers=["CPUExecutionProvider"])
 
 
