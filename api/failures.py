@@ -13,7 +13,7 @@ from api import problems
 from api.audit.record import NotRecorded
 from api.entity_tags import stale
 from api.problems import Problem
-from api.store.base import Duplicate, Missing, Stale, StoreError
+from api.store.base import Duplicate, Full, Missing, Stale, StoreError
 
 log = structlog.get_logger(__name__)
 
@@ -28,6 +28,10 @@ async def _on_store(request: Request, error: Exception) -> Response:
             return problems.response(Problem(404, "It is not there any more."))
         case Duplicate():
             return problems.response(Problem(409, "There is one like it already."))
+        case Full():
+            log.error("disk_full", path=request.url.path, error=str(error))
+            detail = "The server's disk is full, so nothing was kept; tell its operator."
+            return problems.response(Problem(507, detail, code="disk_full"))
     log.error("store_failed", path=request.url.path, error=str(error))
     detail = "The store does not answer just now; try again in a few seconds."
     return problems.response(Problem(503, detail, headers=LATER))

@@ -20,7 +20,7 @@ import structlog
 from api.jobs.scratch import emptied
 from api.jobs.shelf import Shelf
 from api.problems import Problem
-from api.store.base import StoreError
+from api.store.base import Full, StoreError, is_full
 from api.store.jobs import Job, JobType
 from api.store.repositories.jobs import Jobs
 from api.store.repositories.scoped import Now
@@ -250,6 +250,8 @@ class Lane:
             return self._broken(held, broken.code, broken.sentence)
         except (OSError, Problem, StoreError) as error:
             log.warning("job_storage_failed", job=held.id, error=type(error).__name__)
+            if isinstance(error, Full) or is_full(error):
+                return self._broken(held, "disk_full", "The server's disk is full.")
             return self._broken(held, "storage", "Its files could not be read or written.")
         except Exception:
             log.exception("job_broke", job=held.id)

@@ -8,6 +8,7 @@ each write is one document or independent ones, so neither database needs transa
 from __future__ import annotations
 
 import asyncio
+import errno
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -65,6 +66,15 @@ class Unavailable(StoreError):
     Doing it again is safe where the document has its id already: then it is a `Duplicate`, `Stale`,
     or counted as not new.
     """
+
+
+class Full(Unavailable):
+    """There is no room on its disk; nothing was written."""
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether the operating system says that a disk, or somebody's share of it, is full."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 class Unreadable(StoreError):
@@ -335,16 +345,20 @@ class Gate:
         location: str,
         errors: tuple[type[Exception], ...],
         explain: Callable[[Exception], str] = str,
+        fills: Callable[[Exception], bool] = is_full,
     ) -> None:
-        """`explain` says what a driver's error means without quoting a document."""
+        """`explain` says what a driver's error means without quoting a document, `fills` whether
+        it means that the disk is full."""
         self._location = location
         self._errors = errors
         self._explain = explain
+        self._fills = fills
         self._under_way = 0
 
     @asynccontextmanager
     async def __call__(self, within_s: float = WITHIN_S) -> AsyncIterator[None]:
-        """What a driver raises for a database that is away, or no answer, is `Unavailable`."""
+        """What a driver raises for a database that is away, or no answer, is `Unavailable`; for a
+        full disk `Full`."""
         if self._under_way >= MAX_UNDER_WAY:
             raise Unavailable(f"{self._location} has {MAX_UNDER_WAY} calls waiting already.")
         self._under_way += 1
@@ -354,7 +368,8 @@ class Gate:
         except TimeoutError as error:
             raise Unavailable(f"{self._location} did not answer in {within_s:g} s.") from error
         except self._errors as error:
-            raise Unavailable(f"{self._location}: {self._explain(error)[:200]}") from error
+            kind = Full if self._fills(error) else Unavailable
+            raise kind(f"{self._location}: {self._explain(error)[:200]}") from error
         finally:
             self._under_way -= 1
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import re
 from collections.abc import AsyncIterator, Iterator
@@ -25,7 +26,7 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore, S3Store
 
 from api.ids import is_id, new_id
-from api.store.base import Duplicate, Missing, StoreError, Unavailable
+from api.store.base import Duplicate, Full, Missing, StoreError, Unavailable, is_full
 from api.store.crypto import DataKey
 from api.store.segments import HEADER_BYTES, SEGMENT_BYTES, FixedLayout, Sealer, Segments
 
@@ -35,6 +36,8 @@ MAX_BYTES: Final = 4 * 2**30
 
 _WINDOW = 16 * SEGMENT_BYTES
 """Plain text that is fetched and opened at once."""
+_FULL: Final = re.compile(rf"\(os error ({errno.ENOSPC}|{errno.EDQUOT})\)")
+"""As obstore's errors end, which have no number of their own."""
 _PART_BYTES = 5 * 2**20
 _PARTS = 2
 _PARTIAL = ".partial"
@@ -241,7 +244,8 @@ class Blobs:
             if blob is not None and isinstance(error, FileNotFoundError):
                 raise Missing(f"The blob {blob.path} is not there.") from error
             told = str(error).partition("\n")[0][:300]
-            raise Unavailable(f"{self.location}: {told}") from error
+            kind = Full if is_full(error) or _FULL.search(told) else Unavailable
+            raise kind(f"{self.location}: {told}") from error
 
 
 def open_blobs(url: str) -> Blobs:

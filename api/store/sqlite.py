@@ -35,6 +35,7 @@ from api.store.base import (
     Unavailable,
     Where,
     examine,
+    is_full,
 )
 from api.store.kinds import KINDS
 from api.store.migrations import History
@@ -60,6 +61,11 @@ class _Write:
     done: asyncio.Future[list[Any]]
 
 
+def _fills(error: Exception) -> bool:
+    is_told = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+    return is_told or is_full(error)
+
+
 class SqliteDatabase:
     """The database at `path`, whose folder is made; the file is its owner's alone."""
 
@@ -70,7 +76,7 @@ class SqliteDatabase:
         history: History | None = None,
     ) -> None:
         self.location = f"sqlite:///{path}"
-        self.gate = Gate(self.location, (sqlite3.Error, OSError))
+        self.gate = Gate(self.location, (sqlite3.Error, OSError), fills=_fills)
         self._path = path
         self._kinds = kinds
         self._history = history or History()
