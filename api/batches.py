@@ -45,6 +45,12 @@ class Look(Wire):
         except ValidationError as error:
             raise invalid(error, "This look is not valid.") from error
 
+    def taking_for(self, shot: str | None) -> Look:
+        """The same for photos that are known to show `shot`."""
+        if shot is None or self.job_type != "background_removal":
+            return self
+        return self.model_copy(update={"options": self.options | {"shot": shot}})
+
     def check(self) -> None:
         """Raises `Problem` (422) for what no job would take."""
         self.job([new_id()])

@@ -31,6 +31,7 @@ from api.sealed import GrowingText
 from api.settings import Settings
 from api.store.blobs import OpenBlob
 from api.store.documents import JournalBlob, PlaybookRef, TrainingSession, VolumeJudgement
+from api.store.repositories.scoped import walk
 from api.store.repositories.sessions import SessionFilter
 from api.storing import Storing, told_by
 from api.timeline import Timelines
@@ -243,7 +244,7 @@ class Calls(Meeting):
             for head in page.items:
                 await self.erase(dealership_id, head.id)
         # In calls of others they were a partner, or barged in: what was said there goes, too.
-        async for consent in each(store.consents.of_user, dealership_id, user_id):
+        async for consent in walk(store.consents.of_user, dealership_id, user_id):
             session = await store.sessions.get(dealership_id, consent.session_id)
             if session is not None and session.data_key is not None:
                 await self._storing.erase(dealership_id, session.id, "withdrawn")

@@ -35,6 +35,15 @@ class Identity:
     def reach(self, action: str) -> Reach:
         return reach(self.role, action)
 
+    def reached(self, action: str) -> tuple[list[str] | None, list[str] | None]:
+        """(user ids, team ids) that a list is kept to; None: not by these."""
+        how_far = self.reach(action)
+        if how_far == "D":
+            return None, None
+        if how_far == "T" and self.team_ids:
+            return None, sorted(self.team_ids)
+        return [self.user_id], None
+
 
 def identity_of(request: Request) -> Identity:
     """Whoever sent `request`, to an endpoint that is not open."""

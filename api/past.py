@@ -41,11 +41,6 @@ def unknown() -> Problem:
     return Problem(404, "There is no session with this id.")
 
 
-def owner_of(session: SessionHead) -> Owner:
-    teams = frozenset() if session.team_id is None else frozenset({session.team_id})
-    return Owner(session.dealership_id, session.user_id, teams)
-
-
 def view_of(session: SessionHead) -> SessionView:
     scores = Scores(**dict(session.metrics))
     metrics = None
@@ -98,7 +93,7 @@ class Past:
 
     async def owner(self, dealership_id: str, session_id: str) -> Owner | None:
         found = await self._store.sessions.get(dealership_id, session_id)
-        return None if found is None else owner_of(found)
+        return None if found is None else Owner.of(found)
 
     async def consent(self, dealership_id: str, session_id: str) -> ConsentView:
         """What is in force. Raises `Problem` where there is none."""

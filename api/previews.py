@@ -64,14 +64,11 @@ class Previews:
             self._waiting -= 1
 
     async def _made(self, upload: Upload) -> bytes:
-        opened = await self._uploading.open(upload)
         folder = self._folder / new_id()
         source, outputs = folder / "in", folder / "out"
         try:
             await asyncio.to_thread(outputs.mkdir, 0o700, parents=True)
-            with source.open("wb") as file:
-                async for chunk in opened.read():
-                    await asyncio.to_thread(file.write, chunk)
+            await self._uploading.copy(upload, source)
             (made,) = await self._worker.work(WORK, [source], outputs, {}, _untold, WITHIN_S)
             return await asyncio.to_thread(made.read_bytes)
         finally:

@@ -7,7 +7,6 @@ from typing import Any
 
 from api.accounts.views import Id
 from api.batches import Look
-from api.identity import Identity
 from api.store.documents import Moment
 from api.store.uploads import Batch, Upload, UploadKind
 from api.uploads import Uploading
@@ -77,16 +76,6 @@ def batch_view(batch: Batch) -> BatchView:
 def batch_with_shots(uploading: Uploading, batch: Batch, shots: Sequence[Upload]) -> BatchWithShots:
     views = [upload_view(uploading, each) for each in shots]
     return BatchWithShots.model_validate(_told(batch, BatchView) | {"shots": views})
-
-
-def reached(identity: Identity, action: str) -> tuple[Sequence[str] | None, Sequence[str] | None]:
-    """(user ids, team ids) that a list is kept to; None: not by these."""
-    reach = identity.reach(action)
-    if reach == "D":
-        return None, None
-    if reach == "T" and identity.team_ids:
-        return None, sorted(identity.team_ids)
-    return [identity.user_id], None
 
 
 def _told(document: Upload | Batch, view: type[Wire]) -> dict[str, Any]:

@@ -13,20 +13,19 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 import structlog
 
 from api.accounts.vault import Vault
 from api.attachments import clean_name
-from api.auth.roles import Owner
 from api.identity import Identity
 from api.ids import new_id
 from api.problems import Problem
 from api.store.base import Missing, StoreError
 from api.store.blobs import BlobId, Blobs, OpenBlob
 from api.store.crypto import Damaged, DataKey, WrongKey
-from api.store.jobs import Job
 from api.store.kinds import UPLOADS
 from api.store.repositories.scoped import Now
 from api.store.store import Store
@@ -142,13 +141,21 @@ class Uploading:
             log.error("upload_locked", upload=upload.id, error=str(error))
             raise Problem(503, "This file cannot be read just now; tell an operator.") from error
 
+    async def copy(self, upload: Upload, path: Path) -> None:
+        """All of it into a new file. Raises as `open` and as reading a blob does, and `OSError`."""
+        opened = await self.open(upload)
+        with path.open("wb") as file:
+            async for chunk in opened.read():
+                await asyncio.to_thread(file.write, chunk)
+
     def name_of(self, upload: Upload) -> str:
-        """What its owner called it; empty where it does not open, which is logged."""
+        """What its owner called it; where that does not open, which is logged, as what has no name
+        is called."""
         try:
             return self._key(upload).open(upload.name, place=_place(upload)).decode()
         except (Damaged, WrongKey) as error:
             log.error("upload_name_locked", upload=upload.id, error=str(error))
-            return ""
+            return clean_name("", upload.media_type)
 
     async def expiry(self, dealership_id: str) -> datetime:
         """Until when what comes now is kept: never longer than a call would be."""
@@ -289,11 +296,6 @@ class Uploading:
 def blob_of(upload: Upload) -> BlobId:
     """Where an upload's bytes are: the only blob in a place of its own."""
     return BlobId(upload.dealership_id, upload.id, upload.id)
-
-
-def owner(of: Upload | Batch | Job) -> Owner:
-    teams = frozenset() if of.team_id is None else frozenset({of.team_id})
-    return Owner(of.dealership_id, of.user_id, teams)
 
 
 def check_size(kind: UploadKind, size_bytes: int) -> None:

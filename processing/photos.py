@@ -13,10 +13,16 @@ from engine.events import Wire
 from processing import backdrop, cutout, pictures
 from processing.backdrop import Backdrop
 from processing.enhance import Steps, enhanced
-from processing.work import Refused, Tell
+from processing.work import Made, Note, Refused, Tell
 
 MAX_PHOTOS: Final = 100
 """Of one job."""
+WHOLE: Final[Mapping[cutout.Shot, str]] = {
+    "interior": "interior_shot",
+    "detail": "detail_shot",
+    "none": "no_vehicle",
+}
+"""Codes of notes on photos that were left whole."""
 QUALITIES: Final = {"low": 70, "medium": 85, "high": 95}
 """Of JPEG and WebP."""
 
@@ -107,9 +113,9 @@ def work_enhancement(
     after them. Raises `Refused`."""
     chosen = _chosen(Enhancement, settings)
 
-    def made(image: Image.Image, tell: Tell) -> Image.Image:
+    def made(image: Image.Image, tell: Tell) -> tuple[Image.Image, str | None]:
         tell("enhancing", 30)
-        return enhanced(image, chosen.steps())
+        return enhanced(image, chosen.steps()), None
 
     return _each(inputs, outputs, chosen, made, tell)
 
@@ -117,8 +123,9 @@ def work_enhancement(
 def work_removal(
     inputs: Sequence[Path], outputs: Path, settings: Mapping[str, Any], tell: Tell
 ) -> list[Path]:
-    """Each of `inputs` with another background; an interior, a detail or a photo without a vehicle
-    stays whole. Inputs are as `work_enhancement`'s. Raises `Refused`, `models.ModelError`."""
+    """Each of `inputs` with another background; what is, or seems to be, an interior, a detail or a
+    photo without a vehicle stays whole, and a note says what it was taken for. Inputs are as
+    `work_enhancement`'s. Raises `Refused`, `models.ModelError`."""
     chosen = _chosen(Removal, settings)
     options = chosen.options
     picture = None
@@ -128,22 +135,22 @@ def work_removal(
         options.background, options.colour, options.colour_to, picture, options.shadow
     )
 
-    def made(image: Image.Image, tell: Tell) -> Image.Image:
+    def made(image: Image.Image, tell: Tell) -> tuple[Image.Image, str | None]:
         if options.max_side is not None:
             image.thumbnail((options.max_side, options.max_side), Image.Resampling.LANCZOS)
         if options.shot in ("interior", "detail"):
-            return image
+            return image, None
         tell("masking", 20)
         opaque = pictures.flattened(image)
         raw = cutout.raw_mask(opaque, cutout.MODELS[chosen.quality])
-        if options.shot == "auto" and cutout.shot(raw) != "exterior":
-            return image
+        if options.shot == "auto" and (seen := cutout.shot(raw)) != "exterior":
+            return image, WHOLE[seen]
         tell("compositing", 60)
         opaque.putalpha(Image.fromarray(cutout.refined(opaque, raw, chosen.quality)))
         cut = backdrop.framed(opaque, options.margin, options.aspect)
         if options.max_side is not None:
             cut.thumbnail((options.max_side, options.max_side), Image.Resampling.LANCZOS)
-        return backdrop.backed(cut, behind)
+        return backdrop.backed(cut, behind), None
 
     return _each(inputs, outputs, chosen, made, tell)
 
@@ -161,27 +168,31 @@ def _each(
     inputs: Sequence[Path],
     outputs: Path,
     chosen: Enhancement | Removal,
-    made: Callable[[Image.Image, Tell], Image.Image],
+    made: Callable[[Image.Image, Tell], tuple[Image.Image, str | None]],
     tell: Tell,
-) -> list[Path]:
-    """Read, make, stamp and write each photo. Raises `Refused`."""
+) -> Made:
+    """Read, make, stamp and write each photo; `made` gives a note's code, too, or None. Raises
+    `Refused`."""
     options = chosen.options
     count = len(inputs) - len(options.further())
     if not 1 <= count <= MAX_PHOTOS:
         raise Refused("photo_count", f"A job takes 1 to {MAX_PHOTOS} photos.")
     logo = None if options.logo is None else pictures.read(inputs[-1])
-    files = []
+    files: list[Path] = []
+    notes: list[Note] = []
     for number, path in enumerate(inputs[:count]):
 
         def tell_of_it(stage: str, percent: int, number: int = number) -> None:
             tell(stage, (100 * number + percent) // count)
 
         tell_of_it("decoding", 0)
-        image = made(pictures.read(path), tell_of_it)
+        image, note = made(pictures.read(path), tell_of_it)
+        if note is not None:
+            notes.append(Note(number, note))
         if logo is not None:
             image = backdrop.stamped(image, logo, options.logo_corner)
         tell_of_it("writing", 80)
         files.append(outputs / f"{number:03d}.{chosen.format}")
         pictures.write(image, files[-1], chosen.format, QUALITIES[chosen.quality])
     tell("writing", 100)
-    return files
+    return Made(files, notes)

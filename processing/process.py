@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import structlog
 
-from processing.work import Refused, Tell
+from processing.work import Made, Note, Refused, Tell
 
 log = structlog.get_logger(__name__)
 
@@ -71,7 +71,7 @@ class WorkerProcess:
         settings: Mapping[str, Any],
         tell: Tell,
         within_s: float,
-    ) -> list[Path]:
+    ) -> Made:
         """What the work at the import path `work` made in `outputs`.
 
         Raises `Refused`, or `Broken` also where the process ended, hung beyond `within_s` or spoke
@@ -87,8 +87,10 @@ class WorkerProcess:
                     "outputs": str(outputs),
                     "settings": dict(settings),
                 }
-                files, rss_bytes = await _ask(process, request, tell)
-            made = [_inside(outputs, name) for name in files]
+                answer = await _ask(process, request, tell)
+            files = [_inside(outputs, str(name)) for name in answer["files"]]
+            made = Made(files, [_note(files, *note) for note in answer["notes"]])
+            rss_bytes = int(answer["rss_bytes"])
             keep = self._is_fit() and rss_bytes < self._limits.recycle_bytes
             return made
         except Refused:
@@ -147,7 +149,8 @@ class WorkerProcess:
 
 async def _ask(
     process: asyncio.subprocess.Process, request: dict[str, Any], tell: Tell
-) -> tuple[list[str], int]:
+) -> dict[str, Any]:
+    """The last that it answers, of files. Raises as `WorkerProcess.work` does."""
     assert process.stdin is not None
     process.stdin.write(json.dumps(request).encode() + b"\n")
     await process.stdin.drain()
@@ -160,7 +163,7 @@ async def _ask(
         elif "broken" in message:
             raise Broken(_code(message["broken"]), str(message["sentence"]))
         else:
-            return [str(name) for name in message["files"]], int(message["rss_bytes"])
+            return message
 
 
 async def _read(process: asyncio.subprocess.Process) -> dict[str, Any]:
@@ -178,6 +181,13 @@ def _code(given: object) -> str:
     if not isinstance(given, str) or not CODE.fullmatch(given):
         raise ValueError("not a code")
     return given
+
+
+def _note(files: Sequence[Path], file: object, code: object) -> Note:
+    """Raises `ValueError`."""
+    if not isinstance(file, int) or not 0 <= file < len(files):
+        raise ValueError("a note on a file that was not made")
+    return Note(file, _code(code))
 
 
 def _inside(folder: Path, name: str) -> Path:

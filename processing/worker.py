@@ -1,9 +1,10 @@
 """A worker: a process that does one job after the other, behind everything else on the machine.
 
 It reads a request a line from its standard input and answers in lines of JSON: any number of
-``{"stage", "percent"}``, then one of ``{"files", "rss_bytes"}``, ``{"refused", "sentence"}`` and
-``{"broken", "sentence"}``. A request names the work (``module:name``), its inputs, the folder for
-its outputs, and its settings. Run by `processing.process`, with which it ends.
+``{"stage", "percent"}``, then one of ``{"files", "notes", "rss_bytes"}``,
+``{"refused", "sentence"}`` and ``{"broken", "sentence"}``. A request names the work
+(``module:name``), its inputs, the folder for its outputs, and its settings. Run by
+`processing.process`, with which it ends.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import traceback
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from processing.work import Refused, Work
+from processing.work import Made, Refused, Work
 
 NICENESS: Final = 19
 PR_SET_PDEATHSIG: Final = 1
@@ -114,7 +115,9 @@ def answer(request: dict[str, Any], answers: BinaryIO) -> dict[str, Any]:
         inputs = [Path(each) for each in request["inputs"]]
         work = load(request["work"])
         made = work(inputs, Path(request["outputs"]), request["settings"], tell)
-        return {"files": [file.name for file in made], "rss_bytes": rss_bytes()}
+        notes = made.notes if isinstance(made, Made) else ()
+        files = [file.name for file in made]
+        return {"files": files, "notes": notes, "rss_bytes": rss_bytes()}
     except Refused as refused:
         return {"refused": refused.code, "sentence": refused.sentence}
     except MemoryError:

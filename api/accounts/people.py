@@ -24,7 +24,7 @@ from api.store.documents import Preferences, User, UserStatus
 from api.store.store import Store
 
 EraseFiles = Callable[[str, str], Awaitable[None]]
-"""Destroys every call and upload of a person: (dealership id, user id)."""
+"""Destroys every job, upload and call of a person: (dealership id, user id)."""
 
 
 class People:

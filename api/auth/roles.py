@@ -67,7 +67,7 @@ The cells a reader may wonder about:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Final, Literal, Protocol, Self, get_args
 
 Role = Literal["admin", "manager", "coach", "salesperson"]
 Reach = Literal["-", "O", "T", "D", "X"]
@@ -153,6 +153,19 @@ class Actor:
     team_ids: frozenset[str] = frozenset()
 
 
+class Owned(Protocol):
+    """What belongs to a person, and to at most one of their teams."""
+
+    @property
+    def dealership_id(self) -> str: ...
+
+    @property
+    def user_id(self) -> str: ...
+
+    @property
+    def team_id(self) -> str | None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Owner:
     """Whose the thing is that an action is about."""
@@ -160,6 +173,11 @@ class Owner:
     dealership_id: str
     user_id: str | None = None
     team_ids: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, thing: Owned) -> Self:
+        teams = frozenset() if thing.team_id is None else frozenset({thing.team_id})
+        return cls(thing.dealership_id, thing.user_id, teams)
 
 
 def _table() -> dict[str, dict[str, Reach]]:

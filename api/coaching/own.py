@@ -10,10 +10,10 @@ from api.coaching import texts
 from api.coaching.assignments import Assigning
 from api.coaching.subject import key_of
 from api.services import Services
-from api.store.base import MAX_MANY
 from api.store.coaching import Annotation, Scorecard
 from api.store.crypto import DataKey
 from api.store.documents import SessionHead, User
+from api.store.repositories.scoped import walk
 
 Json = dict[str, Any]
 
@@ -31,35 +31,27 @@ class Coached:
         told: list[Json] = []
         keys: dict[str, DataKey | None] = {}
         of_author, user = self._store.annotations.of_author, self._user
-        while found := await of_author(user.dealership_id, user.id, len(told), MAX_MANY):
-            for one in found:
-                if one.session_id not in keys:
-                    keys[one.session_id] = await self._key(one.session_id)
-                told.append(_annotation(one, keys[one.session_id]))
+        async for one in walk(of_author, user.dealership_id, user.id):
+            if one.session_id not in keys:
+                keys[one.session_id] = await self._key(one.session_id)
+            told.append(_annotation(one, keys[one.session_id]))
         return told
 
     async def assignments(self) -> list[Json]:
         told: list[Json] = []
-        assigning, user = Assigning(self._services), self._user
-        while True:
-            page = await self._store.assignments.page(
-                user.dealership_id, user_ids=[user.id], offset=len(told), limit=MAX_MANY
-            )
-            told += [_json(view) for view in await assigning.views(page.items)]
-            if len(page.items) < MAX_MANY:
-                return told
+        assigning, user, after = Assigning(self._services), self._user, ""
+        of_user = self._store.assignments.of_user
+        while found := await of_user(user.dealership_id, user.id, after):
+            told += [_json(view) for view in await assigning.views(found)]
+            after = found[-1].id
+        return told
 
     async def said_of(self, head: SessionHead) -> list[Json]:
-        """What anybody said of a call of theirs."""
-        told: list[Json] = []
-        key = await self._key(head.id)
-        while True:
-            page = await self._store.annotations.of_session(
-                head.dealership_id, head.id, len(told), MAX_MANY
-            )
-            told += [_annotation(one, key) for one in page.items]
-            if len(page.items) < MAX_MANY:
-                return told
+        """What anybody said of a call of theirs, in the order of its moments."""
+        key, every = await self._key(head.id), self._store.annotations.every_of_session
+        found = [one async for one in walk(every, head.dealership_id, head.id)]
+        found.sort(key=lambda one: (one.at_ms, one.created_at))
+        return [_annotation(one, key) for one in found]
 
     async def card_of(self, head: SessionHead) -> Json | None:
         """Of a call of theirs, once it is published."""

@@ -291,13 +291,8 @@ class Judging:
             )
             for each in found
             if each.session_id != card.session_id
-            and allows(by.role, "scorecard.read", actor=by.actor, owner=_owner(each))
+            and allows(by.role, "scorecard.read", actor=by.actor, owner=Owner.of(each))
         ][:MAX_PREVIOUS]
-
-
-def _owner(card: Scorecard) -> Owner:
-    teams = frozenset() if card.team_id is None else frozenset({card.team_id})
-    return Owner(card.dealership_id, card.user_id, teams)
 
 
 def _judged(card: Scorecard, marks: Sequence[MarkBody], key: DataKey) -> list[JudgedCriterion]:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from api.auth.roles import Actor, allows
+from api.auth.roles import Actor, Owner, allows
 from api.bus import Bus
-from api.past import owner_of, unknown
+from api.past import unknown
 from api.problems import Problem
 from api.services import Services
 from api.store.crypto import Damaged, DataKey, WrongKey
@@ -87,7 +87,7 @@ async def readers(services: Services, session: TrainingSession) -> list[User]:
         found += await store.users.some(dealership_id, manager_ids) if manager_ids else []
         teams = frozenset({team_id})
         near = {user.id for user in members} | set(manager_ids)
-    owner = owner_of(session)
+    owner = Owner.of(session)
     return list(
         {
             user.id: user

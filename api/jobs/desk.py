@@ -18,7 +18,6 @@ from api.services import Services
 from api.store.documents import moment
 from api.store.jobs import OPEN, Job, JobType
 from api.store.uploads import Upload
-from api.uploads import owner
 from engine.events import Wire
 from processing.queue import Queue
 
@@ -156,6 +155,7 @@ class Desk:
                 progress=0,
                 stage=None,
                 error=None,
+                notes=(),
                 turn=turn,
                 due_at=now,
                 cancelled_by=None,
@@ -199,7 +199,7 @@ def desk_of(request: Request) -> Desk:
 
 
 def _may_read(by: Identity, upload: Upload) -> bool:
-    return allows(by.role, "upload.read", actor=by.actor, owner=owner(upload))
+    return allows(by.role, "upload.read", actor=by.actor, owner=Owner.of(upload))
 
 
 def _unfit(detail: str, field: str, why: str) -> Problem:

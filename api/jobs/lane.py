@@ -21,7 +21,7 @@ from api.jobs.scratch import emptied
 from api.jobs.shelf import Shelf
 from api.problems import Problem
 from api.store.base import Full, StoreError, is_full
-from api.store.jobs import Job, JobType
+from api.store.jobs import Job, JobNote, JobType
 from api.store.repositories.jobs import Jobs
 from api.store.repositories.scoped import Now
 from processing.process import Broken, Limits, WorkerProcess
@@ -65,6 +65,8 @@ class _Progress:
     percent: int = 0
     kept: list[str] = field(default_factory=list)
     """What would be published."""
+    notes: list[JobNote] = field(default_factory=list)
+    """On that."""
 
     def tell(self, stage: str, percent: int) -> None:
         self.stage, self.percent = stage, percent
@@ -178,14 +180,14 @@ class Lane:
         is_made = making.done()
         await _ended(making, watching)
         if is_made:
-            await self._finish(held, making)
+            await self._finish(held, making, progress)
             return
         await self._shelf(held).remove(held, progress.kept)
         if watching.result() == "cancelled":
             await self._settle(held, self._cancelled())
 
-    async def _finish(self, held: Job, making: asyncio.Task[list[str]]) -> None:
-        outcome = self._outcome(held, making)
+    async def _finish(self, held: Job, making: asyncio.Task[None], progress: _Progress) -> None:
+        outcome = self._outcome(held, making, progress)
         await self._settle(held, outcome)
         if kept := outcome.get("output_files"):
             # Nothing is published by whom lost the claim, or of what was cancelled meanwhile.
@@ -195,8 +197,8 @@ class Lane:
             if found is not None and set(kept) <= set(published):
                 await self._shelf(held).published(found)
 
-    async def _make(self, held: Job, worker: WorkerProcess, progress: _Progress) -> list[str]:
-        """Ids of what was kept of it."""
+    async def _make(self, held: Job, worker: WorkerProcess, progress: _Progress) -> None:
+        """What was kept of it is in `progress`."""
         shelf = self._shelf(held)
         await shelf.clear(held)
         assert held.claim_id is not None
@@ -209,9 +211,9 @@ class Lane:
                 await asyncio.to_thread(each.mkdir, 0o700)
             paths = await shelf.fetch(held, inputs)
             settings, tell = await shelf.settings(held), progress.tell
-            files = await worker.work(labour.work, paths, outputs, settings, tell, within_s)
-            progress.kept = await shelf.keep(held, files)
-            return progress.kept
+            made = await worker.work(labour.work, paths, outputs, settings, tell, within_s)
+            progress.kept = await shelf.keep(held, made)
+            progress.notes = [JobNote(**note._asdict()) for note in made.notes]
         finally:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
@@ -239,10 +241,12 @@ class Lane:
                 # Also where somebody changed it in between: there is a next tick.
                 log.info("job_progress_untold", job=held.id, error=type(error).__name__)
 
-    def _outcome(self, held: Job, making: asyncio.Task[list[str]]) -> dict[str, Any]:
+    def _outcome(
+        self, held: Job, making: asyncio.Task[None], progress: _Progress
+    ) -> dict[str, Any]:
         """The fields that tell what became of an attempt."""
         try:
-            kept = making.result()
+            making.result()
         except Refused as refused:
             error = _error(refused.code, refused.sentence)
             return {"status": "failed", "error": error, "completed_at": self._now()}
@@ -257,7 +261,8 @@ class Lane:
             log.exception("job_broke", job=held.id)
             return self._broken(held, "work_failed", "The node could not do it.")
         done = {"status": "completed", "progress": 100, "stage": None, "error": None}
-        return done | {"output_files": kept, "completed_at": self._now()}
+        made = {"output_files": progress.kept, "notes": progress.notes}
+        return done | made | {"completed_at": self._now()}
 
     def _broken(self, held: Job, code: str, sentence: str) -> dict[str, Any]:
         now = self._now()

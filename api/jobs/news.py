@@ -15,7 +15,6 @@ from api.jobs.views import job_view
 from api.problems import Problem
 from api.services import Services
 from api.store.jobs import OPEN, Job
-from api.upload_views import reached
 
 ACTION: Final = "job.read"
 EVERY_S: Final = 1.0
@@ -60,7 +59,7 @@ class News:
         async def changed(standing: Identity) -> Sequence[Job]:
             nonlocal since
             start, since = since - OVERLAP, self._services.now()
-            users, teams = reached(standing, ACTION)
+            users, teams = standing.reached(ACTION)
             return await self._jobs.changed_since(identity.dealership_id, start, users, teams)
 
         known = {each.id: each.version for each in await changed(identity)}

@@ -59,12 +59,9 @@ class UploadShelf:
         for number, upload in enumerate(needed):
             path = folder / f"{number:03d}"
             try:
-                opened = await self._uploading.open(upload)
+                await self._uploading.copy(upload, path)
             except Problem as problem:
                 raise Refused("input_unreadable", problem.detail) from problem
-            with path.open("wb") as file:
-                async for chunk in opened.read():
-                    await asyncio.to_thread(file.write, chunk)
             paths.append(path)
         return paths
 

@@ -30,8 +30,7 @@ async def assignment(request: Request, params: IdPath) -> Owner | None:
     if found is None:
         return None
     request.state.assignment = found
-    teams = frozenset() if found.team_id is None else frozenset({found.team_id})
-    return Owner(found.dealership_id, found.user_id, teams)
+    return Owner.of(found)
 
 
 def _found(request: Request) -> Assignment:

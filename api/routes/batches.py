@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 from starlette.requests import Request
@@ -27,9 +27,7 @@ from api.upload_views import (
     BatchWithShots,
     batch_view,
     batch_with_shots,
-    reached,
 )
-from api.uploads import owner
 from engine.events import Wire
 
 VinText = Annotated[str, StringConstraints(max_length=40)]
@@ -47,9 +45,12 @@ class LookBody(Wire):
 
 
 class WorkBody(Wire):
-    """`shots`: their numbers; without them all that nothing was made of."""
+    """`shots`: their numbers; without them all that nothing was made of. `takenFor` is what they
+    show, where vehicles are to be cut out and that was not recognized rightly: an exterior is cut
+    out, an interior and a detail are not."""
 
     shots: Annotated[list[ShotNumber], Field(min_length=1, max_length=MAX_SHOT)] | None = None
+    taken_for: Literal["exterior", "interior", "detail"] | None = None
 
 
 class BatchJobs(Wire):
@@ -67,7 +68,7 @@ async def batch(request: Request, params: IdPath) -> Owner | None:
     if found is None:
         return None
     request.state.batch = found
-    return owner(found)
+    return Owner.of(found)
 
 
 def _found(request: Request) -> Batch:
@@ -95,7 +96,7 @@ async def begin(request: Request, body: BatchBody) -> Response:
 async def list_batches(request: Request, query: BatchesQuery) -> BatchPage:
     """Yours, your teams' or the whole dealership's, the newest first."""
     identity = identity_of(request)
-    user_ids, team_ids = reached(identity, "upload.read")
+    user_ids, team_ids = identity.reached("upload.read")
     found = await services_of(request).store.batches.page(
         identity.dealership_id,
         user_ids=user_ids,
@@ -159,7 +160,7 @@ async def create_jobs(request: Request, params: IdPath, body: WorkBody) -> Batch
     found, identity = _found(request), identity_of(request)
     desk = desk_of(request)
     due = await Batches(services_of(request)).due(found, body.shots)
-    look = Look.model_validate(found.look)
+    look = Look.model_validate(found.look).taking_for(body.taken_for)
     jobs = [await desk.ask(identity, look.job([each.id])) for each in due]
     return BatchJobs(items=[job_view(each) for each in jobs])
 

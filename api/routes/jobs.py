@@ -16,8 +16,6 @@ from api.jobs.news import News
 from api.jobs.views import JobBody, JobPage, JobsQuery, JobView, job_view
 from api.services import services_of
 from api.store.jobs import Job
-from api.upload_views import reached
-from api.uploads import owner
 
 
 async def job(request: Request, params: IdPath) -> Owner | None:
@@ -27,7 +25,7 @@ async def job(request: Request, params: IdPath) -> Owner | None:
     if found is None:
         return None
     request.state.job = found
-    return owner(found)
+    return Owner.of(found)
 
 
 def _found(request: Request) -> Job:
@@ -72,7 +70,7 @@ async def list_jobs(request: Request, query: JobsQuery) -> Response | JobPage:
     if streaming.is_wanted(request):
         _news(request).admit()
         return streaming.streamed(_news(request).of_all(identity))
-    users, teams = reached(identity, "job.read")
+    users, teams = identity.reached("job.read")
     found = await services_of(request).store.jobs.page(
         identity.dealership_id,
         user_ids=users,

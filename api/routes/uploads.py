@@ -22,8 +22,8 @@ from api.problems import Problem
 from api.ranges import ranged
 from api.services import services_of
 from api.store.uploads import MAX_SHOT, Upload, UploadKind
-from api.upload_views import UploadPage, UploadView, reached, upload_view
-from api.uploads import Sent, check_size, owner
+from api.upload_views import UploadPage, UploadView, upload_view
+from api.uploads import Sent, check_size
 
 MEDIA_TYPE = "application/octet-stream"
 PART_WITHIN_S = 30.0
@@ -58,7 +58,7 @@ async def upload(request: Request, params: IdPath) -> Owner | None:
     if found is None or found.status != "ready":
         return None
     request.state.upload = found
-    return owner(found)
+    return Owner.of(found)
 
 
 def _found(request: Request) -> Upload:
@@ -73,7 +73,7 @@ def _found(request: Request) -> Upload:
     query=SendQuery,
     body=Media(MEDIA_TYPE, "The file itself; what it is, is told by its first bytes"),
     answers={201: UploadView},
-    errors=[400, 409, 411, 422, 503],
+    errors=[400, 409, 411, 422, 503, 507],
 )
 async def send(request: Request, query: SendQuery) -> Response:
     """Upload a photo (JPEG, PNG, WebP, GIF, TIFF, HEIC, AVIF) or a recording (WAV, MP3, M4A, Ogg).
@@ -93,7 +93,7 @@ async def send(request: Request, query: SendQuery) -> Response:
 async def list_uploads(request: Request, query: UploadsQuery) -> UploadPage:
     """What you, your teams or the whole dealership uploaded, the newest first."""
     identity, services = identity_of(request), services_of(request)
-    user_ids, team_ids = reached(identity, "upload.read")
+    user_ids, team_ids = identity.reached("upload.read")
     found = await services.store.uploads.page(
         identity.dealership_id,
         user_ids=user_ids,

@@ -30,6 +30,7 @@ from api.bus import bus_of
 from api.endpoint import Answer, endpoint
 from api.entity_tags import match, tagged
 from api.identity import identity_of
+from api.jobs import own as jobs
 from api.services import services_of
 from api.store.documents import User
 from engine.events import Scores, SessionType, Wire
@@ -211,16 +212,16 @@ async def reset_second_factor(request: Request, params: IdPath) -> Response:
     errors=[409, 503],
 )
 async def erase(request: Request, params: IdPath) -> Response:
-    """Erase a person: account, profile, calls, recordings. There is no way back."""
-    calls = bus_of(request)
-    services = services_of(request)
+    """Erase a person: account, profile, calls, recordings, jobs, files. There is no way back."""
+    calls, services, by = bus_of(request), services_of(request), identity_of(request)
 
     async def erase_files(dealership_id: str, user_id: str) -> None:
-        await calls.erase_of(dealership_id, user_id)
-        await services.store.jobs.remove_of_user(dealership_id, user_id)
+        # In this order: what goes first may still make some of what goes later.
+        await jobs.erase_of(services, by, user_id)
         await services.uploading.forget_of(dealership_id, user_id)
+        await calls.erase_of(dealership_id, user_id)
 
-    await services.people.erase(identity_of(request), person_of(request), erase_files)
+    await services.people.erase(by, person_of(request), erase_files)
     return Response(status_code=204)
 
 
@@ -234,7 +235,7 @@ async def erase(request: Request, params: IdPath) -> Response:
     errors=[503],
 )
 async def export_user(request: Request, params: IdPath) -> Response:
-    """Everything that is kept of a person, as a ZIP archive of JSON and recordings."""
+    """Everything that is kept of a person, as a ZIP archive of JSON and files."""
     services, user = services_of(request), person_of(request)
     await services.audit.about_person(
         "user.export",

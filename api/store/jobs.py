@@ -26,6 +26,13 @@ class JobError(Part):
     message: Short
 
 
+class JobNote(Part):
+    """Something to be said of the output of this number."""
+
+    file: Count
+    code: Code
+
+
 class Job(Document):
     """`input_files` and `output_files` are ids of uploads; a call's analysis has put out a session.
 
@@ -41,6 +48,7 @@ class Job(Document):
     job_type: JobType
     input_files: Files
     output_files: Files = ()
+    notes: Annotated[tuple[JobNote, ...], Field(max_length=MAX_FILES)] = ()
     settings: Annotated[dict[str, Any], Field(default_factory=dict, max_length=50)]
     priority: Priority = 1
     turn: Count = 0

@@ -131,6 +131,19 @@ def test_each_photo_becomes_a_job_with_the_look_of_the_batch(
     settled(http, batch, 4)
 
 
+def test_what_a_photo_shows_is_told_where_it_was_not_recognized(http: httpx.Client) -> None:
+    look = {"jobType": "background_removal", "format": "png"}
+    batch = begun(http, look=look)
+    sent(http, photo(90, 60), batchId=batch["id"], shot=1).raise_for_status()
+    asked = {"shots": [1], "takenFor": "interior"}
+    (job,) = (
+        http.post(f"/batches/{batch['id']}/jobs", json=asked).raise_for_status().json()["items"]
+    )
+    assert job["settings"]["options"]["shot"] == "interior"
+    (job,) = settled(http, batch, 1)
+    assert (job["status"], job["notes"]) == ("completed", [])
+
+
 def test_a_colleague_asks_for_no_jobs_on_ones_batch(
     node: Node, http: httpx.Client, refused: Refused
 ) -> None:

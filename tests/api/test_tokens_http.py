@@ -201,6 +201,15 @@ def test_a_refresh_cookie_that_is_none_is_refused_and_removed(node: Node, value:
         assert "Max-Age=0" in answer.headers["set-cookie"]
 
 
+def test_a_device_that_shows_its_mark_is_given_no_other(node: Node) -> None:
+    url, body = f"{node.url}/api/v1/auth/sign-in", {"email": ADMIN, "password": PASSWORD}
+    assert "forecourt-device=" in httpx.post(url, json=body).headers["set-cookie"]
+    shown = {"Cookie": f"forecourt-device={node.account.device}"}
+    answer = httpx.post(url, json=body, headers=shown)
+    assert answer.status_code == 200
+    assert "forecourt-device=" not in answer.headers["set-cookie"]
+
+
 def test_signing_out_is_the_end_of_the_access_token_too(node: Node) -> None:
     account = node.sign_in()
     token = {"Authorization": f"Bearer {account.access_token}"}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, FilePayload, Locator, Page, expect
 
 from engine import models
@@ -44,6 +45,13 @@ def opened(desk: Desk, browser: Browser, batch: dict[str, Any]) -> Page:
     page = desk.opened(browser, None, f"/photos#{batch['id']}")
     expect(page.locator("#batch-title")).to_have_text(batch["vin"])
     return page
+
+
+def flat() -> bytes:
+    """A photo of nothing."""
+    content = io.BytesIO()
+    Image.new("RGB", (320, 240), "#808890").save(content, "JPEG")
+    return content.getvalue()
 
 
 def choose(page: Page, *files: FilePayload) -> None:
@@ -119,6 +127,29 @@ def test_a_vehicle_is_cut_out_once_the_file_can_be_transparent(
         }"""
     )
     assert corner == 0
+    page.context.close()
+
+
+@pytest.mark.slow
+def test_a_photo_that_was_left_whole_says_why_and_is_cut_out_all_the_same(
+    desk: Desk, browser: Browser
+) -> None:
+    look = {"jobType": "background_removal", "quality": "low", "format": "png"}
+    page = opened(desk, browser, begun(desk.node, **look))
+    choose(page, file("wall.jpg", flat()))
+    expect_states(page, "ready")
+    button(page, "Start").click()
+    expect_states(page, "done")
+    expect(shot(page, 1)).to_contain_text("No vehicle was found in it")
+    walk = Walk()
+    walk.look(page, "left whole")
+    assert {step: found for step, found in walk.violations.items() if found} == {}
+    button(page, "Cut it out: photo 1").click()
+    whole = button(page, "Leave it whole: photo 1")
+    expect(whole).to_be_visible(timeout=DONE_WITHIN_MS)
+    expect(shot(page, 1)).not_to_contain_text("No vehicle was found")
+    whole.click()
+    expect(button(page, "Cut it out: photo 1")).to_be_visible(timeout=DONE_WITHIN_MS)
     page.context.close()
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from processing import pictures
 from processing.photos import MAX_PHOTOS, work_enhancement, work_removal
-from processing.work import Refused
+from processing.work import Note, Refused
 
 
 def photo(low: int = 40, high: int = 110) -> Image.Image:
@@ -83,3 +83,15 @@ def test_a_photo_marked_as_no_exterior_is_never_cut_out(tmp_path: Path, shot: st
     photo().save(path, "PNG")
     (made,) = work_removal([path], outputs, {"options": {"shot": shot}}, quiet)
     assert pictures.read(made).tobytes() == photo().tobytes()
+
+
+def test_a_photo_without_a_vehicle_stays_whole_and_says_so(tmp_path: Path) -> None:
+    path, outputs = tmp_path / "photo", tmp_path / "outputs"
+    outputs.mkdir()
+    Image.new("RGB", (320, 240), "#808890").save(path, "PNG")
+    look = {"quality": "low", "format": "png"}
+    made = work_removal([path, path], outputs, look, quiet)
+    assert made.notes == (Note(0, "no_vehicle"), Note(1, "no_vehicle"))
+    assert pictures.read(made[0]).getcolors() == [(320 * 240, (0x80, 0x88, 0x90))]
+    told = work_removal([path], outputs, look | {"options": {"shot": "exterior"}}, quiet)
+    assert told.notes == ()

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from processing.process import Broken, Limits, WorkerProcess
-from processing.work import Refused
+from processing.work import Made, Note, Refused
 
 pytestmark = pytest.mark.slow
 
@@ -43,7 +43,7 @@ async def do(
     settings: Mapping[str, Any] | None = None,
     within_s: float = 60,
     told: Told | None = None,
-) -> list[Path]:
+) -> Made:
     outputs = folder / os.urandom(4).hex()
     outputs.mkdir()
     given = folder / "input"
@@ -69,8 +69,18 @@ async def test_a_worker_comes_after_everything_else_on_the_machine(
     worker: WorkerProcess, tmp_path: Path
 ) -> None:
     (told,) = await do(worker, "who", tmp_path)
-    pid, nice, scheduler, oom = map(int, told.read_text().split())
+    pid, nice, scheduler, session_nice, oom = map(int, told.read_text().split())
     assert (pid, nice, scheduler, oom) == (worker.pid, 19, os.SCHED_IDLE, 1000)
+    # Else the kernel gives a worker's session as much as a node's, whatever the worker's own says.
+    assert session_nice == 19
+
+
+async def test_what_is_to_be_said_of_a_file_comes_with_it(
+    worker: WorkerProcess, tmp_path: Path
+) -> None:
+    made = await do(worker, "remark", tmp_path)
+    assert len(made) == 2
+    assert made.notes == (Note(1, "no_vehicle"),)
 
 
 async def test_a_refusal_costs_no_worker_and_is_told_as_it_is(

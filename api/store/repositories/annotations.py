@@ -28,13 +28,13 @@ class Annotations(Scoped[Annotation, Annotation]):
     async def every_of_session(
         self, dealership_id: str, session_id: str, after: str = ""
     ) -> list[Annotation]:
-        """Those behind the id `after`, by id, at most `MAX_MANY`."""
+        """Those behind the id `after`, by id, at most `WALKED`."""
         return await self._after(dealership_id, after, equal("sessionId", session_id))
 
     async def of_author(
         self, dealership_id: str, user_id: str, after: str = ""
     ) -> list[Annotation]:
-        """Those behind the id `after`, by id, at most `MAX_MANY`."""
+        """Those behind the id `after`, by id, at most `WALKED`."""
         return await self._after(dealership_id, after, equal("authorId", user_id))
 
     async def count_of_session(self, dealership_id: str, session_id: str) -> int:

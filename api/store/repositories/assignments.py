@@ -41,7 +41,7 @@ class Assignments(Scoped[Assignment, Assignment]):
         return await self._page(dealership_id, where, ["dueAt"], offset, limit)
 
     async def of_user(self, dealership_id: str, user_id: str, after: str = "") -> list[Assignment]:
-        """Those behind the id `after`, by id, at most `MAX_MANY`."""
+        """Those behind the id `after`, by id, at most `WALKED`."""
         return await self._after(dealership_id, after, equal("userId", user_id))
 
     async def of_period(

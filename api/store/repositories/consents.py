@@ -29,7 +29,7 @@ class Consents(Scoped[Consent, Consent]):
         return await self._list(dealership_id, where, ["createdAt"], limit=MAX_MANY)
 
     async def of_user(self, dealership_id: str, user_id: str, after: str = "") -> list[Consent]:
-        """Those behind the id `after`, by id, at most `MAX_MANY`."""
+        """Those behind the id `after`, by id, at most `WALKED`."""
         return await self._after(dealership_id, after, equal("userId", user_id))
 
     async def withdraw(self, dealership_id: str, session_id: str, user_id: str) -> bool:

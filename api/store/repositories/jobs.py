@@ -139,12 +139,16 @@ class Jobs(Scoped[Job, Job]):
         return await self._remove(dealership_id, equal("id", job_id))
 
     async def of_user(self, dealership_id: str, user_id: str, after: str = "") -> list[Job]:
-        """Those behind the id `after`, by id, at most `MAX_MANY`."""
+        """Those behind the id `after`, by id, at most `WALKED`."""
         return await self._after(dealership_id, after, equal("userId", user_id))
 
     async def of_type(self, dealership_id: str, job_type: JobType, after: str = "") -> list[Job]:
-        """Those behind the id `after`, by id, at most `MAX_MANY`."""
+        """Those behind the id `after`, by id, at most `WALKED`."""
         return await self._after(dealership_id, after, equal("jobType", job_type))
+
+    async def of_status(self, dealership_id: str, status: JobStatus, after: str = "") -> list[Job]:
+        """Those behind the id `after`, by id, at most `WALKED`."""
+        return await self._after(dealership_id, after, equal("status", status))
 
     async def remove_of_user(self, dealership_id: str, user_id: str) -> int:
         return await self._remove(dealership_id, equal("userId", user_id))

@@ -35,7 +35,7 @@ class Inbox(Scoped[Notification, Notification]):
     async def of_user(
         self, dealership_id: str, user_id: str, after: str = ""
     ) -> list[Notification]:
-        """Those behind the id `after`, by id, at most `MAX_MANY`."""
+        """Those behind the id `after`, by id, at most `WALKED`."""
         return await self._after(dealership_id, after, equal("userId", user_id))
 
     async def count_unread(self, dealership_id: str, user_id: str) -> int:

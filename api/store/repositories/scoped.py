@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Generic
+from typing import Generic, TypeVar
 
 from api.store.base import (
     MAX_MANY,
@@ -25,6 +25,9 @@ from api.store.base import (
 )
 
 Now = Callable[[], datetime]
+K = TypeVar("K")
+WALKED = 50
+"""Documents that `walk` reads at a time: some 5 ms of the media loop."""
 ATTEMPTS = 50
 """How often a change is made anew because another one came first."""
 
@@ -116,11 +119,9 @@ class Scoped(Generic[D, H]):
         scope = [equal("dealershipId", dealership_id), *where]
         return await self._collection.page(Query(scope, sort, offset, limit))
 
-    async def _after(
-        self, dealership_id: str, after: str, *where: Condition, limit: int = MAX_MANY
-    ) -> list[H]:
-        """Those that meet `where` and whose ids come after `after`, by id."""
-        return await self._list(dealership_id, [*where, above("id", after)], ["id"], limit=limit)
+    async def _after(self, dealership_id: str, after: str, *where: Condition) -> list[H]:
+        """Those that meet `where` and whose ids come after `after`, by id, at most `WALKED`."""
+        return await self._list(dealership_id, [*where, above("id", after)], ["id"], limit=WALKED)
 
     async def _page(
         self,
@@ -147,11 +148,11 @@ class Scoped(Generic[D, H]):
             raise Missing(f"{self._kind.name}/{document.id} is not there")
 
 
-async def each(
-    find: Callable[[str, str, str], Awaitable[Sequence[H]]], dealership_id: str, of: str
+async def walk(
+    find: Callable[[str, K, str], Awaitable[Sequence[H]]], dealership_id: str, of: K
 ) -> AsyncIterator[H]:
-    """All that `find` finds of `of`, whose third argument is the id that its answers come after:
-    whatever comes or goes meanwhile, nothing that stays is left out or told twice."""
+    """All that `find` finds, asked page after page for what comes after the last id: whatever comes
+    or goes meanwhile, nothing that stays is left out or told twice."""
     after = ""
     while found := await find(dealership_id, of, after):
         for one in found:

@@ -102,7 +102,7 @@ class Sessions(Scoped[TrainingSession, SessionHead]):
         return await self._page(dealership_id, where, [sort], offset, limit)
 
     async def of_user(self, dealership_id: str, user_id: str, after: str = "") -> list[SessionHead]:
-        """Those behind the id `after`, by id, at most `MAX_MANY`."""
+        """Those behind the id `after`, by id, at most `WALKED`."""
         return await self._after(dealership_id, after, equal("userId", user_id))
 
     async def trend(self, dealership_id: str, user_id: str, limit: int = 100) -> list[SessionHead]:

@@ -56,7 +56,7 @@ class Uploads(Scoped[Upload, Upload]):
         return await self._list(dealership_id, [equal("jobId", job_id)], limit=MAX_MANY)
 
     async def of_user(self, dealership_id: str, user_id: str, after: str = "") -> list[Upload]:
-        """Those behind the id `after`, by id, at most `MAX_MANY`, whole or not."""
+        """Those behind the id `after`, by id, at most `WALKED`, whole or not."""
         return await self._after(dealership_id, after, equal("userId", user_id))
 
     async def count_of_user(self, dealership_id: str, user_id: str, kind: UploadKind) -> int:
@@ -109,7 +109,7 @@ class Batches(Scoped[Batch, Batch]):
         return await self._page(dealership_id, where, ["-createdAt"], offset, limit)
 
     async def of_user(self, dealership_id: str, user_id: str, after: str = "") -> list[Batch]:
-        """Those behind the id `after`, by id, at most `MAX_MANY`."""
+        """Those behind the id `after`, by id, at most `WALKED`."""
         return await self._after(dealership_id, after, equal("userId", user_id))
 
     async def save(self, dealership_id: str, changed: Batch) -> None:

@@ -14,6 +14,7 @@ import pytest
 from api.ids import new_id
 from api.jobs import lane as lanes
 from api.jobs.lane import LEASE, MAX_ATTEMPTS
+from api.jobs.views import job_view
 from tests.api.jobs.yard import DEALER, Yard, opened, working
 
 pytestmark = pytest.mark.slow
@@ -41,6 +42,15 @@ async def test_a_job_is_done_and_its_results_lie_beside_its_photos(yard: Yard) -
         assert (result.kind, result.job_id, result.sha256) == ("result", job.id, source.sha256)
         assert yard.uploading.name_of(result) == "car.png"
     assert not (yard.folder / "work-here").exists()
+
+
+async def test_what_is_to_be_said_of_a_result_is_written_down(yard: Yard) -> None:
+    job = await yard.job(inputs=2)
+    async with working(yard.lane("remark")):
+        done = await yard.until_is(job, "completed")
+    assert [(note.file, note.code) for note in done.notes] == [(1, "no_vehicle")]
+    (told,) = job_view(done).notes
+    assert told.message == "No vehicle was found in this photo, so it was not cut out."
 
 
 async def test_progress_is_written_down_while_it_goes_on(yard: Yard) -> None:

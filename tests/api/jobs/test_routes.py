@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import sqlite3
 import threading
+import zipfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -101,6 +104,33 @@ def test_what_is_no_job_is_refused(
 ) -> None:
     known = {"jobType": "image_enhancement", "inputFiles": [new_id()]}
     refused(http.post("/jobs", json=known | body), 422)
+
+
+@pytest.mark.parametrize("settings", [{}, {"settings": {"quality": "best"}}], ids=str)
+def test_of_a_wrong_job_type_nothing_is_told_but_that(
+    http: httpx.Client, refused: Refused, settings: dict[str, Any]
+) -> None:
+    body = {"jobType": "polish", "inputFiles": [new_id()]} | settings
+    told = refused(http.post("/jobs", json=body), 422)
+    assert [each["field"] for each in told["errors"]] == ["jobType"]
+
+
+def test_who_is_erased_has_taken_their_jobs_along_and_leaves_none(
+    node: Node, http: httpx.Client, refused: Refused
+) -> None:
+    leaving = joined(node, "salesperson")
+    with node.client(leaving) as own:
+        job = asked(own).json()
+        exported = own.get(f"/users/{leaving.user['id']}/export")
+    with zipfile.ZipFile(io.BytesIO(exported.content)) as archive:
+        assert [each["id"] for each in json.loads(archive.read("jobs.json"))] == [job["id"]]
+        assert json.loads(archive.read("manifest.json"))["missing"] == []
+    assert http.delete(f"/users/{leaving.user['id']}").status_code == 204
+    refused(http.get(f"/jobs/{job['id']}"), 404)
+    refused(http.get(f"/uploads/{job['inputFiles'][0]}"), 404)
+    with sqlite3.connect(node.data / "store.db") as store:
+        left = [row for row in store.iterdump() if leaving.user["id"] in row]
+    assert [row[:60] for row in left if 'INTO "audit_log"' not in row] == []
 
 
 def test_a_job_that_waits_is_cancelled_at_once_and_can_be_tried_again(

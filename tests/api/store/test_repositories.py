@@ -14,6 +14,7 @@ from api.ids import new_id
 from api.store.base import Duplicate, Missing, Stale
 from api.store.documents import Policy, Totp
 from api.store.jobs import Job
+from api.store.repositories.scoped import WALKED, walk
 from api.store.repositories.sessions import SessionFilter
 from api.store.store import Store
 from tests.api.store.people import Clock, Sample, digest
@@ -597,6 +598,23 @@ async def test_of_many_that_claim_a_job_one_has_it(
     assert await jobs.get(mine, made.id) == done
 
 
+async def test_of_all_that_a_person_has_nothing_is_left_out_or_told_twice(
+    store: Store, sample: Sample
+) -> None:
+    """Pages by their places would leave out as many as were removed before them."""
+    mine, user, inbox = sample.dealership_id, sample.user_id, store.notifications
+    made = sorted((sample.notification() for _ in range(2 * WALKED + 20)), key=lambda one: one.id)
+    await asyncio.gather(*(inbox.add(mine, each) for each in made))
+    await inbox.add(mine, sample.notification(user_id=new_id()))
+    told = []
+    async for each in walk(inbox.of_user, mine, user):
+        told.append(each)
+        if len(told) == 10:
+            for gone in made[:10]:
+                await inbox.remove(mine, user, gone.id)
+    assert told == made
+
+
 async def test_jobs_are_found_by_person_team_type_and_status_and_forgotten_when_over(
     store: Store, sample: Sample, clock: Clock
 ) -> None:
@@ -613,6 +631,8 @@ async def test_jobs_are_found_by_person_team_type_and_status_and_forgotten_when_
     assert (await jobs.page(mine, batch_id=new_id())).total == 0
     assert await jobs.open_of_batch(mine, batch) == [theirs]
     assert await jobs.of_user(mine, theirs.user_id) == [theirs]
+    assert await jobs.of_type(mine, "call_analysis") == [theirs]
+    assert await jobs.of_type(mine, "call_analysis", after=theirs.id) == []
     assert await jobs.forget_before(mine, clock.pass_by(days=1)) == 1
     assert await jobs.get(mine, theirs.id) == theirs
     assert await jobs.remove_of_user(mine, theirs.user_id) == 1

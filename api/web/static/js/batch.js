@@ -209,13 +209,18 @@ export class Batch {
     if (!this.#look.check()) return;
     const idle = [...this.#shots.values()].filter(({ picture, isOpen, sending }) => picture && !isOpen && !sending);
     const wanted = (isAgain ? idle : idle.filter(({ result }) => !result)).map(({ number }) => number);
+    await this.#make(wanted);
+  }
+
+  /** Gives the look to the shots of these numbers; `takenFor`: what they show, where that is known better. */
+  async #make(wanted, takenFor = null) {
     await this.#do(async () => {
       const { value } = this.#look;
       if (JSON.stringify(value) !== JSON.stringify(this.#batch.look)) {
         const { id, version } = await get(`/batches/${this.#batch.id}`);
         Object.assign(this.#batch, await put(`/batches/${id}`, { look: value }, { version }));
       }
-      await post(`/batches/${this.#batch.id}/jobs`, { shots: wanted }, { key: newKey() });
+      await post(`/batches/${this.#batch.id}/jobs`, { shots: wanted, takenFor }, { key: newKey() });
       announce(text("page.photos.started", { count: wanted.length }));
     });
   }
@@ -286,6 +291,8 @@ export class Batch {
         again: (shot) => void this.#send(shot, shot.sending.file),
         retry: (shot) => void this.#do(() => post(`/jobs/${shot.job.id}/retry`)),
         cancel: (shot) => this.#cancel(shot),
+        cut: (shot) => this.#make([shot.number], "exterior"),
+        whole: (shot) => this.#make([shot.number], "detail"),
         remove: (shot) => void this.#removeShot(shot),
       };
       this.#shots.set(number, new Shot(number, this.#isOwn ? actions : null));

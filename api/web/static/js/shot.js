@@ -21,7 +21,7 @@ export class Shot {
   #actions;
   #shown = "";
 
-  /** `actions`: {replace, again, retry, cancel, remove}, each called with the shot; null where it is not one's own. */
+  /** `actions`: {replace, again, retry, cancel, cut, whole, remove}, each called with the shot; null where it is not one's own. */
   constructor(number, actions) {
     this.number = number;
     this.#actions = actions;
@@ -41,6 +41,11 @@ export class Shot {
 
   get isOpen() {
     return isOpen(this.job);
+  }
+
+  /** Why a photo that was to be cut out was left as it is: a note of the job's; null where it was not. */
+  get note() {
+    return (this.state === "done" && this.job?.notes?.[0]) || null;
   }
 
   show() {
@@ -78,6 +83,14 @@ export class Shot {
     return element("div", { class: "thumbnail-box" }, thumbnail(upload.id, alt, failed));
   }
 
+  get #isWhole() {
+    return this.job?.jobType === "background_removal" && (this.note !== null || ["interior", "detail"].includes(this.job.settings.options.shot));
+  }
+
+  get #isCut() {
+    return this.job?.jobType === "background_removal" && !this.#isWhole;
+  }
+
   #words(state) {
     if (state === "sending") return text("page.photos.state.sending", { percent: this.sending.percent });
     if (state !== "working") return text(`page.photos.state.${state}`);
@@ -93,6 +106,7 @@ export class Shot {
   #problem(state) {
     if (state === "refused") return [element("p", { class: "error" }, inWords(this.sending.problem))];
     if (state === "failed") return [element("p", { class: "error" }, failure(this.job.error))];
+    if (this.note) return [element("p", { class: "hint" }, text(`page.photos.note.${this.note.code}`))];
     if (state === "waiting" && this.job.error) return [element("p", { class: "hint" }, text("page.photos.again_soon"))];
     return [];
   }
@@ -108,6 +122,8 @@ export class Shot {
       can && state === "refused" && button("again", can.again),
       can && (state === "failed" || state === "cancelled") && button("retry", can.retry),
       can && isHeld && button("cancel", can.cancel),
+      can && state === "done" && this.#isCut && button("whole", can.whole),
+      can && state === "done" && this.#isWhole && button("cut", can.cut),
       can && !isHeld && this.picture && button("replace", can.replace),
       can && !isHeld && button("remove", can.remove),
     ].filter(Boolean);
