@@ -63,7 +63,7 @@ class Node:
 
     def sign_in(self) -> Account:
         """The admin once more: a sign-in of its own, as each browser has."""
-        return Account.sign_in(self.url, ADMIN, PASSWORD)
+        return self.account.again()
 
     @property
     def url(self) -> str:

@@ -80,7 +80,7 @@ def signed_in(
         own = node.sign_in()
         _prefer_nothing(node, own)
     else:
-        own = Account.sign_in(node.url, account.email, account.password)
+        own = account.again()
     context.add_cookies([own.cookie()])  # type: ignore[list-item]
     return context
 

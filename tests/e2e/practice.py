@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ CHECK = {
     "date": "2026-11-02T09:00:00.000Z",
 }
 WITHIN_MS = 20_000
+POLL_MS = 50
 expect.set_options(timeout=WITHIN_MS)
 
 
@@ -82,15 +84,15 @@ class PracticePage:
         self.page.get_by_label(kind).check()
         self.button("Start the call").click()
 
+    def expect_connection(self, state: str) -> None:
+        expect_connection(self.page, state)
+
     def expect_connected(self) -> None:
-        expect(self.id("connection")).to_have_attribute("data-state", "live")
+        self.expect_connection("live")
 
     def expect_states(self, *states: str) -> None:
         """Wait until the node has told exactly these states of the session."""
-        give_up_s = time.monotonic() + WITHIN_MS / 1000
-        while (told := self.page.evaluate("spied.states")) != list(states):
-            assert time.monotonic() < give_up_s, told
-            self.page.wait_for_timeout(50)
+        until(self.page, lambda: self.page.evaluate("spied.states") == list(states))
 
     def call(self, *, recording: bool = True) -> None:
         """From the address to a call, with a remembered check."""
@@ -131,6 +133,25 @@ class PracticePage:
             "new MessageEvent('message', {data: JSON.stringify(events)}))",
             list(events),
         )
+
+
+def until(page: Page, holds: Callable[[], object]) -> None:
+    """Wait, while the page goes on, until `holds()` is true."""
+    give_up_s = time.monotonic() + WITHIN_MS / 1000
+    while not holds():
+        assert time.monotonic() < give_up_s, "it never came true"
+        page.wait_for_timeout(POLL_MS)
+
+
+def expect_connection(page: Page, state: str) -> None:
+    """Wait until the page's call is in `state`, be it for a moment: `expect` looks once a second,
+    which is too seldom for a connection that is soon back."""
+    page.wait_for_function(
+        "(state) => document.getElementById('connection')?.dataset.state === state",
+        arg=state,
+        polling=POLL_MS,
+        timeout=WITHIN_MS,
+    )
 
 
 def bare(texts: list[str]) -> list[str]:

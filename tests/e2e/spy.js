@@ -1,6 +1,7 @@
-// Looks over the page's shoulder: which tracks, channels and locks it took, and what it sent.
+// Looks over the page's shoulder: which tracks, channels and locks it took, what it sent, and
+// what it had a screen reader say.
 // A test may also let them tell the page what no machine here can provoke.
-window.spied = { tracks: [], channels: {}, sent: [], states: [], locks: [], constraints: [] };
+window.spied = { tracks: [], channels: {}, sent: [], states: [], said: [], locks: [], constraints: [] };
 
 if (navigator.mediaDevices) {
   const getUserMedia = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
@@ -27,6 +28,12 @@ RTCDataChannel.prototype.send = function spiedSend(data) {
   window.spied.sent.push(JSON.parse(data));
   return send.call(this, data);
 };
+
+addEventListener("DOMContentLoaded", () => {
+  const announcer = document.getElementById("announcer");
+  const note = () => { if (announcer.textContent) window.spied.said.push(announcer.textContent); };
+  if (announcer) new MutationObserver(note).observe(announcer, { childList: true });
+});
 
 if (navigator.wakeLock) {
   navigator.wakeLock.request = async (type) => {

@@ -195,7 +195,7 @@ def test_a_call_needs_nothing_but_a_keyboard(node: Node, browser: Browser) -> No
     expect(practice.id("live-title")).to_have_text("Objection practice")
 
     page.keyboard.press("p")
-    expect(practice.id("connection")).to_have_attribute("data-state", "paused")
+    practice.expect_connection("paused")
     page.keyboard.press("p")
     practice.expect_connected()
     page.keyboard.press("b")

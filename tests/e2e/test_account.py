@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 import zipfile
 from collections.abc import Iterator
 
@@ -23,6 +22,7 @@ from tests.e2e.people import (
     signed_in,
     watched,
 )
+from tests.e2e.practice import until
 from tests.e2e.test_accessibility import Walk, press_until
 from tests.e2e.test_sign_in import code_now
 
@@ -83,7 +83,7 @@ def test_what_one_prefers_holds_on_every_device(
     page.locator("#preferences").get_by_label("Language").select_option("es")
     expect(page.get_by_role("heading", name="Mi cuenta")).to_be_visible()
     with node.client(person) as client:
-        _until(
+        until(
             page,
             lambda: (
                 client.get("/me").json()["preferences"]
@@ -321,10 +321,3 @@ def test_the_account_needs_nothing_but_a_keyboard(page: Page) -> None:
     press_until(page, page.locator("#factor").get_by_role("button", name="Cancel"))
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Second factor")).to_be_focused()
-
-
-def _until(page: Page, holds: object) -> None:
-    until_s = time.monotonic() + 20
-    while not holds():  # type: ignore[operator]
-        assert time.monotonic() < until_s
-        page.wait_for_timeout(50)

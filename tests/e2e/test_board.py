@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.e2e.crowd import Crowd, crowd_on
 from tests.e2e.desk import Desk
@@ -18,6 +17,8 @@ pytestmark = pytest.mark.slow
 
 CALLS = 50
 NAMES = ["Ana", "Bea", "Zoë"]
+SETTLED_MS = 500
+"""The page sorts its cards 300 ms after the newest event at the latest."""
 # What the node tells, and what a test has it tell: an alert takes minutes of a real call.
 FEED = """
 window.feed = { said: [], tell: () => {}, cut: () => {}, isCut: false, isHeld: false };
@@ -66,9 +67,18 @@ class BoardPage:
     def tell(self, event: str, data: Any) -> None:
         self.page.evaluate("([event, data]) => feed.tell(event, data)", [event, data])
 
+    def card(self, session_id: str) -> Locator:
+        return self.page.locator(f"#board .call[data-id='{session_id}']")
+
     def order(self) -> list[str]:
         ids: list[str] = self.cards.evaluate_all("cards => cards.map((card) => card.dataset.id)")
         return ids
+
+    def hold(self) -> list[str]:
+        """Keep what the node tells from the page; the order of the cards, which is at rest then."""
+        self.page.evaluate("feed.isHeld = true")
+        self.page.wait_for_timeout(SETTLED_MS)
+        return self.order()
 
     def said(self) -> list[str]:
         """All that a screen reader was given to say."""
@@ -145,17 +155,14 @@ def test_an_alert_is_told_once_and_moves_nothing_that_is_in_hand(
 ) -> None:
     page = board.page
     expect(board.cards).to_have_count(CALLS)
-    page.wait_for_timeout(500)
-    before = board.order()
+    before = board.hold()
     *_, last = sorted(snapshot(node), key=lambda card: before.index(card["id"]))
     alert = {"code": "objection_unanswered", "sinceMs": 1_000, "parameters": {}}
     alerted = last | {"alerts": [alert], "durationMs": 26_000}
     link = board.cards.nth(3).get_by_role("link")
     link.focus()
-    page.evaluate("feed.isHeld = true")
     board.tell("call", alerted)
-    card = page.locator(f"#board .call[data-id='{last['id']}']")
-    expect(card.locator(".alert")).to_be_visible()
+    expect(board.card(last["id"]).locator(".alert")).to_be_visible()
     told = f"{last['name']}: Objection unanswered."
     expect(page.locator("#announcer")).to_have_text(told)
     board.tell("call", alerted | {"durationMs": 27_000})
@@ -183,13 +190,13 @@ def test_a_lost_board_says_so_and_comes_back_with_what_is_true(
     expect(notice).to_have_count(0)
     expect(board.cards).to_have_count(CALLS - 1)
     assert ended not in board.order()
-    assert json.loads(page.evaluate("JSON.stringify(feed.said)"))[-1] == "The board is live again."
+    page.wait_for_function("feed.said.at(-1) === 'The board is live again.'")
 
 
 def test_the_board_is_accessible_full_and_empty(crowd: Crowd, board: BoardPage) -> None:
     walk = Walk()
     expect(board.cards.first).to_be_visible()
-    board.page.evaluate("feed.isHeld = true")
+    board.hold()
     board.tell("call", {**card_with_everything(), "id": "f" * 24})
     expect(board.page.locator("#board .alert").first).to_be_visible()
     walk.look(board.page, "full")
@@ -205,7 +212,7 @@ def test_one_click_listens(crowd: Crowd, board: BoardPage) -> None:
     page = board.page
     expect(board.cards.first).to_be_visible()
     first = board.order()[0]
-    board.cards.first.get_by_role("link", name="Listen").click()
+    board.card(first).get_by_role("link", name="Listen").click()
     page.wait_for_url(f"**/listen#{first}")
     expect(page.locator("#live")).to_be_visible()
     expect(page.locator("#people")).to_contain_text("You listen")

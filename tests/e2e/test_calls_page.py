@@ -87,7 +87,7 @@ def test_the_trend_is_drawn_and_told_as_a_table(
 def test_without_the_library_the_figures_are_shown(
     desk: Desk, caller: Account, browser: Browser
 ) -> None:
-    page = desk.opened(browser, caller, "/inbox")
+    page = desk.blank(browser, caller)
     page.route("**/vendor/uplot/*", lambda route: route.abort())
     page.goto(f"{desk.node.url}/calls")
     expect(page.locator("#trend-table tbody tr").first).to_be_visible()

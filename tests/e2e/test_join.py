@@ -13,7 +13,7 @@ from api.account_client import Account
 from tests.e2e import people
 from tests.e2e.desk import Desk
 from tests.e2e.node import Node
-from tests.e2e.practice import PracticePage
+from tests.e2e.practice import PracticePage, expect_connection
 from tests.e2e.test_accessibility import MADE_UP_SEQ, Walk
 from tests.e2e.test_listen import CONNECTIONS, RECEIVED, RECOGNIZED_WITHIN_MS
 
@@ -77,7 +77,7 @@ def join(page: Page) -> None:
     page.get_by_label("Yes, record me").check()
     page.get_by_role("button", name="Continue").click()
     page.get_by_role("button", name="Join the call").click()
-    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    expect_connection(page, "live")
 
 
 def expect_heard(page: Page) -> None:
@@ -115,8 +115,8 @@ def test_a_partner_joins_talks_comes_back_and_leaves(company: Company, desk: Des
     page.keyboard.press("m")
 
     page.evaluate("connections.at(-1).close()")
-    expect(page.locator("#connection")).to_have_attribute("data-state", "reconnecting")
-    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    expect_connection(page, "reconnecting")
+    expect_connection(page, "live")
     company.expect_present("Cleo Marsh is the customer")
     expect_heard(page)
 
@@ -139,7 +139,7 @@ def test_a_listener_whispers_barges_in_and_is_seen(company: Company) -> None:
     trainee = company.trainee
     trainee.page.keyboard.press("Escape")
     page = company.page(None, f"/listen#{company.session_id}")
-    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    expect_connection(page, "live")
     company.expect_present("Ada Field listens")
     assert page.evaluate("connections.at(-1).getSenders()[0].track") is None
 

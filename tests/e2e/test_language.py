@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Locator, Page, Route, expect
 from engine.catalogue import catalogue
 from tests.e2e.node import Node
 from tests.e2e.people import signed_in
-from tests.e2e.practice import PracticePage
+from tests.e2e.practice import PracticePage, until
 from tests.e2e.test_accessibility import Walk
 
 pytestmark = pytest.mark.slow
@@ -254,8 +254,7 @@ def test_english_texts_are_not_shown_while_spanish_ones_come(node: Node, browser
     page.wait_for_selector("html[data-texts=awaited]", state="attached")
     hiding = "getComputedStyle(document.body).animationName"
     page.wait_for_function(f"{hiding} === 'awaited'")
-    while not held:
-        page.wait_for_timeout(50)
+    until(page, lambda: held)
     held[0].continue_()
     expect(page.get_by_role("heading", name="Iniciar sesión")).to_be_visible()
     assert page.evaluate(hiding) == "none"

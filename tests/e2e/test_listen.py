@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from tests.e2e.caller import Caller, calling
 from tests.e2e.node import Node
 from tests.e2e.people import signed_in
-from tests.e2e.practice import WITHIN_MS, bare
+from tests.e2e.practice import bare, expect_connection, until
 from tests.e2e.speech import TEXT
 from tests.e2e.test_accessibility import SMALL_TARGETS, SMALLEST_TARGET_PX, Walk, press_until
 
@@ -34,7 +34,6 @@ RECEIVED = """async () => {
 RECOGNIZED_WITHIN_MS = 60_000
 EARS = 4
 """Tracks that a page can hear at once."""
-POLL_MS = 100
 
 
 class ListenPage:
@@ -58,14 +57,10 @@ class ListenPage:
         self.page.get_by_role("button", name="Start listening").click()
 
     def expect_state(self, state: str) -> None:
-        expect(self.page.locator("#connection")).to_have_attribute("data-state", state)
+        expect_connection(self.page, state)
 
     def wait_until_heard(self, packets: int = 0) -> None:
-        for _ in range(WITHIN_MS // POLL_MS):
-            if self.received()["packetsReceived"] > packets:
-                return
-            self.page.wait_for_timeout(POLL_MS)
-        raise AssertionError(f"{packets} packets never came: {self.received()}")
+        until(self.page, lambda: self.received()["packetsReceived"] > packets)
 
     def received(self) -> dict[str, Any]:
         """Chromium's own statistics of the sound that came."""
@@ -215,14 +210,6 @@ CUT = """async (letters) => {
 }"""
 
 
-def wait_for_events(page: Page, count: int) -> None:
-    for _ in range(WITHIN_MS // POLL_MS):
-        if page.evaluate("streamed.length") >= count:
-            return
-        page.wait_for_timeout(POLL_MS)
-    raise AssertionError(f"{count} events never came")
-
-
 def test_events_are_streamed_to_whoever_is_signed_in(
     node: Node, caller: Caller, listen: ListenPage
 ) -> None:
@@ -230,13 +217,13 @@ def test_events_are_streamed_to_whoever_is_signed_in(
     caller.connect()
     listen.open()
     page.evaluate(STREAM, [caller.session_id, None])
-    wait_for_events(page, 3)
+    until(page, lambda: page.evaluate("streamed.length") >= 3)
     caller.end()
     assert page.evaluate("over") == "over"
     ids = page.evaluate("streamed.map(({ id }) => Number(id))")
     assert ids == [event["seq"] for event in node.events(caller.session_id)]
     page.evaluate(STREAM, [caller.session_id, str(ids[-2])])
-    wait_for_events(page, 1)
+    until(page, lambda: page.evaluate("streamed.length") >= 1)
     assert page.evaluate("over") == "over"
     assert page.evaluate("streamed.map(({ data }) => data.seq)") == ids[-1:]
     page.evaluate(STREAM, ["0" * 24, None])

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from itertools import pairwise
 
 import pytest
-from playwright.sync_api import Browser, Route, expect
+from playwright.sync_api import Browser, Route
 
 from benchmarks.impairment import Impairment, Relay
 from tests.e2e.node import Node
@@ -98,7 +98,7 @@ def test_a_call_survives_a_change_of_network(node: Node, browser: Browser) -> No
         practice.page.route("**/whip", through(new))
         cut_s = time.monotonic()
         old.impairment.cut = True
-        expect(practice.id("connection")).to_have_attribute("data-state", "reconnecting")
+        practice.expect_connection("reconnecting")
         practice.expect_connected()
         away_s = time.monotonic() - cut_s
         practice.page.wait_for_timeout(6_000)

@@ -25,7 +25,7 @@ from tests.e2e.people import (
     signed_in,
     watched,
 )
-from tests.e2e.practice import PracticePage
+from tests.e2e.practice import PracticePage, until
 from tests.e2e.test_accessibility import Walk, press_until
 
 pytestmark = pytest.mark.slow
@@ -176,7 +176,7 @@ def test_from_an_invitation_to_a_call_and_out_again(node: Node, browser: Browser
     expect(practice.id("transcript").locator(".utterance:visible").first).to_be_visible()
     practice.end()
     expect(practice.id("player")).to_be_visible()
-    _until(page, lambda: page.evaluate("audio.readyState") >= 1)
+    until(page, lambda: page.evaluate("audio.readyState") >= 1)
     assert page.evaluate("audio.duration") > 0.5
     carried = {"Authorization": created.value.all_headers()["authorization"]}
     session = f"{node.url}/api/v1/sessions/{practice.session_id}"
@@ -418,7 +418,7 @@ def test_two_tabs_stay_signed_in_across_a_renewal(
         expect(tab.locator("section[data-view=sessions]")).to_be_visible()
         assert "/sign-in" not in tab.url
     for tab, first, seen in zip(tabs, firsts, carried, strict=True):
-        _until(tab, lambda first=first, seen=seen: bool(seen - first))
+        until(tab, lambda first=first, seen=seen: bool(seen - first))
     assert len(refreshes) > before
     assert set(refreshes) == {200}
     context.close()
@@ -428,13 +428,6 @@ def _note(carried: set[str], request: object) -> None:
     token = request.headers.get("authorization", "")  # type: ignore[attr-defined]
     if token.startswith(BEARER):
         carried.add(token)
-
-
-def _until(page: Page, holds: object) -> None:
-    until_s = time.monotonic() + 20
-    while not holds():  # type: ignore[operator]
-        assert time.monotonic() < until_s
-        page.wait_for_timeout(50)
 
 
 def test_signing_out_in_one_tab_ends_the_other(

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.e2e.node import Node
 from tests.e2e.people import signed_in
-from tests.e2e.practice import CHECKED_DEVICE, PracticePage
+from tests.e2e.practice import CHECKED_DEVICE, PracticePage, until
 
 pytestmark = pytest.mark.slow
 
@@ -55,7 +55,7 @@ def test_a_refused_recording_keeps_nothing_and_says_so(practice: PracticePage, n
     assert practice.api(f"/sessions/{session_id}")["hasRecording"] is False
     recording = node.get(f"/sessions/{session_id}/recording")
     assert recording.status_code == 404
-    assert [path for path in node.data.rglob("*") if session_id in str(path)] == []
+    until(practice.page, lambda: not list(node.data.rglob(f"*{session_id}*")))
 
 
 def test_a_remembered_check_is_used_when_the_same_device_is_there(practice: PracticePage) -> None:

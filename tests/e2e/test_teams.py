@@ -113,7 +113,7 @@ def test_a_page_that_cannot_begin_says_so_and_can_be_tried_again(
     desk: Desk, browser: Browser
 ) -> None:
     desk.team("Scooters")
-    page = desk.opened(browser, None, "/inbox")
+    page = desk.blank(browser)
     page.route("**/api/v1/teams?*", lambda route: route.abort())
     page.goto(f"{desk.node.url}/teams")
     expect(page.get_by_role("alert")).to_contain_text("cannot be reached")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from playwright.sync_api import Browser, Playwright, Route, expect
 from tests.e2e import chromium
 from tests.e2e.node import Node
 from tests.e2e.people import signed_in
-from tests.e2e.practice import CHECKED_DEVICE, WITHIN_MS, PracticePage, bare
+from tests.e2e.practice import CHECKED_DEVICE, PracticePage, bare, until
 
 pytestmark = pytest.mark.slow
 
@@ -247,10 +246,8 @@ def test_leaving_the_page_during_a_call_asks_first(practice: PracticePage) -> No
     practice.page.reload()
     assert asked == ["beforeunload"]
     expect(practice.view("consent")).to_be_visible()
-    give_up_s = time.monotonic() + WITHIN_MS / 1000
-    while practice.api("/sessions?limit=1")["items"][0]["status"] != "completed":
-        assert time.monotonic() < give_up_s
-        practice.page.wait_for_timeout(50)
+    newest = "/sessions?limit=1"
+    until(practice.page, lambda: practice.api(newest)["items"][0]["status"] == "completed")
 
 
 def test_a_call_cannot_be_left_by_the_address_alone(practice: PracticePage) -> None:
@@ -280,7 +277,7 @@ def test_a_call_survives_a_node_that_goes_away_and_comes_back(
         before = practice.words()
         expect(practice.page.locator("[data-gauge=link]")).to_contain_text("kbit/s")
         leave(node)
-        expect(practice.id("connection")).to_have_attribute("data-state", "reconnecting")
+        practice.expect_connection("reconnecting")
         expect(practice.notice("connection")).to_contain_text("trying to get it back")
         node.start()
         practice.expect_connected()
