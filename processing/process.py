@@ -22,6 +22,8 @@ log = structlog.get_logger(__name__)
 
 READY_WITHIN_S: Final = 60.0
 MAX_LINE_BYTES: Final = 256 * 1024
+MAX_SAID_BYTES: Final = 16 * 1024
+LAST_WORDS_S: Final = 1.0
 ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 """A worker's linear algebra must not spin on the cores that calls need."""
 CODE: Final = re.compile(r"[a-z0-9_.]{1,80}")
@@ -49,6 +51,29 @@ class Limits:
     recycle_jobs: int = 100
 
 
+class Sayings:
+    """What libraries print in a worker, passed on to this process's own standard error: of each job
+    the first `MAX_SAID_BYTES`, the rest is dropped and counted."""
+
+    def __init__(self) -> None:
+        self._left = MAX_SAID_BYTES
+        self._dropped = 0
+
+    async def pass_on(self, stream: asyncio.StreamReader) -> None:
+        """Until it ends."""
+        while data := await stream.read(MAX_SAID_BYTES):
+            passed = data[: self._left]
+            self._left -= len(passed)
+            self._dropped += len(data) - len(passed)
+            sys.stderr.write(passed.decode(errors="replace"))
+
+    def over(self) -> None:
+        """A job is: the next one may say as much again."""
+        if self._dropped:
+            log.warning("job_worker_too_talkative", dropped_bytes=self._dropped)
+        self._left, self._dropped = MAX_SAID_BYTES, 0
+
+
 class WorkerProcess:
     """One worker, kept warm from job to job; one job at a time."""
 
@@ -56,6 +81,8 @@ class WorkerProcess:
         self._limits = limits or Limits()
         self._process: asyncio.subprocess.Process | None = None
         self._jobs = 0
+        self._sayings = Sayings()
+        self._listening: asyncio.Task[None] | None = None
         self.started = 0
         """How many processes there have been."""
 
@@ -105,6 +132,7 @@ class WorkerProcess:
         finally:
             if not keep:
                 await self.end()
+            self._sayings.over()
 
     async def end(self) -> None:
         """Kill it with all that it started, and collect it."""
@@ -114,6 +142,10 @@ class WorkerProcess:
         with contextlib.suppress(ProcessLookupError):  # it ended by itself
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
+        if self._listening is not None:
+            # Somebody whom it started, and who left its group, may still hold the pipe.
+            await asyncio.wait({self._listening}, timeout=LAST_WORDS_S)
+            self._listening.cancel()
 
     def _is_fit(self) -> bool:
         """Whether a process that did one more job may have another."""
@@ -133,11 +165,15 @@ class WorkerProcess:
             *map(str, figures),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
             limit=MAX_LINE_BYTES,
             env=os.environ | ONE_THREAD,
             start_new_session=True,
         )
         self.started += 1
+        assert process.stderr is not None
+        listening = self._sayings.pass_on(process.stderr)
+        self._listening = asyncio.create_task(listening, name="job-worker-stderr")
         try:
             async with asyncio.timeout(READY_WITHIN_S):
                 await _read(process)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from processing.process import Broken, Limits, WorkerProcess
+from processing.process import MAX_SAID_BYTES, Broken, Limits, WorkerProcess
 from processing.work import Made, Note, Refused
 
 pytestmark = pytest.mark.slow
@@ -81,6 +81,18 @@ async def test_what_is_to_be_said_of_a_file_comes_with_it(
     made = await do(worker, "remark", tmp_path)
     assert len(made) == 2
     assert made.notes == (Note(1, "no_vehicle"),)
+
+
+async def test_what_libraries_print_is_passed_on_up_to_a_limit(
+    worker: WorkerProcess, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for lines in (100_000, 10):
+        await do(worker, "chatter", tmp_path, {"lines": lines})
+    await worker.end()
+    said = capsys.readouterr()
+    assert said.err.count("a pixel is odd") <= MAX_SAID_BYTES // 15 + 10
+    assert said.err.count("a pixel is odd") >= MAX_SAID_BYTES // 15
+    assert "job_worker_too_talkative" in said.out
 
 
 async def test_a_refusal_costs_no_worker_and_is_told_as_it_is(

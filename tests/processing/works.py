@@ -69,6 +69,15 @@ def grow(
     return []
 
 
+def chatter(
+    inputs: Sequence[Path], outputs: Path, settings: Mapping[str, Any], tell: Tell
+) -> list[Path]:
+    """As a library that warns of each pixel, from C."""
+    for _ in range(settings["lines"]):
+        os.write(2, b"a pixel is odd\n")
+    return []
+
+
 def remark(
     inputs: Sequence[Path], outputs: Path, settings: Mapping[str, Any], tell: Tell
 ) -> list[Path]:
