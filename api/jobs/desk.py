@@ -76,9 +76,8 @@ class Desk:
             attested_at=moment(now),
             text_version=body.consent.text_version,
         )
-        job = await self._put_in(by, "call_analysis", [body.upload_id], settings)
-        await self._services.audit.allowed(by, "session.upload", "job", job.id)
-        return job
+        await self._services.audit.allowed(by, "session.upload", "upload", body.upload_id)
+        return await self._put_in(by, "call_analysis", [body.upload_id], settings)
 
     async def _trainee(self, by: Identity, user_id: str | None) -> tuple[str, frozenset[str]]:
         """Whose call it is to be, and their teams. Raises `Problem`."""

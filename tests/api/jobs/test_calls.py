@@ -123,7 +123,7 @@ def test_an_uploaded_call_is_a_session_like_any_other(
         consent = theirs.get(f"{path}/consent").json()
         assert consent["textVersion"] == CONSENT["textVersion"]
     entry = http.get("/audit", params={"action": "session.upload"}).json()["items"][0]
-    assert entry["targetId"] == job["id"]
+    assert entry["targetId"] == upload_id
 
 
 def test_what_is_no_call_is_refused_and_says_why(
