@@ -45,16 +45,17 @@ SETTLE_TRIES: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Labour:
-    """The work of a job type, by import path, and how long it may take for each input."""
+    """The work of a job type, by import path, and how long it may take for each input: far longer
+    than on an idle machine, as it waits for whatever else there is to do."""
 
     work: str
     within_s: float
 
 
 WORKS: Final[Mapping[JobType, Labour]] = {
-    "background_removal": Labour("processing.photos:work_removal", 300),
-    "image_enhancement": Labour("processing.photos:work_enhancement", 120),
-    "call_analysis": Labour("processing.recordings:work_analysis", 8 * 3600),
+    "background_removal": Labour("processing.photos:work_removal", 1_800),
+    "image_enhancement": Labour("processing.photos:work_enhancement", 900),
+    "call_analysis": Labour("processing.recordings:work_analysis", 24 * 3600),
 }
 Verdict = Literal["cancelled", "lost"]
 
