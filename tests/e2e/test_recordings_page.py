@@ -69,7 +69,7 @@ def test_a_recording_becomes_a_call_that_can_be_replayed(
     page = opened(desk, seller, browser)
     press_until(page, page.locator("#file-choose"))
     with page.expect_file_chooser() as chooser:
-        page.keyboard.press("Enter")
+        page.locator("#file-choose").press("Enter")
     chooser.value.set_files(recording)
     expect(page.locator("#file-chosen")).to_contain_text("call.wav")
     page.get_by_label("Kind of call").select_option("closing")

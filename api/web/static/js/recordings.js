@@ -7,6 +7,7 @@ import { Directory } from "./directory.js";
 import { Drop } from "./drop.js";
 import { byId, element } from "./element.js";
 import { allRight, choice, field } from "./fields.js";
+import { keepingFocus } from "./focus.js";
 import { canRetry, failure, isOpen } from "./job.js";
 import { nameOf as kindName } from "./kind.js";
 import { nameOf } from "./me.js";
@@ -70,8 +71,10 @@ class Recordings {
       field(text("page.recordings.trainee"), choice("trainee", positions, chosen("trainee", "1")), text("page.recordings.trainee_hint")),
       field(text("page.recordings.layout"), choice("layout", LAYOUTS.map((each) => [each, text(`page.recordings.layouts.${each}`)]), chosen("layout", "auto"))),
     ];
-    byId("file-place").replaceChildren(this.#drop.root);
-    byId("fields").replaceChildren(...fields);
+    keepingFocus(() => {
+      byId("file-place").replaceChildren(this.#drop.root);
+      byId("fields").replaceChildren(...fields);
+    });
     byId("whose").closest(".field").hidden = people.length < 2;
     this.#arrange();
   }
