@@ -12,6 +12,7 @@ from api.accounts.second_factor import SetUp
 from api.auth.passwords import MAX_LENGTH
 from api.auth.roles import Role
 from api.store.documents import (
+    Contact,
     Dealership,
     Email,
     Notifications,
@@ -271,6 +272,8 @@ class DealershipBody(Wire):
     name: Title
     language: Language
     policy: PolicyBody
+    contact: Contact | None = None
+    """How customers reach it; where it is not given, it stays as it is."""
 
     def stored(self) -> Policy:
         required = tuple(dict.fromkeys(self.policy.totp_required))
@@ -278,6 +281,7 @@ class DealershipBody(Wire):
 
 
 class DealershipView(DealershipBody):
+    contact: Contact
     id: Id
     version: int
 
@@ -319,5 +323,6 @@ def dealership_view(dealership: Dealership) -> DealershipView:
         policy=PolicyBody(
             totp_required=list(policy.totp_required), retention_days=policy.retention_days
         ),
+        contact=dealership.contact,
         version=dealership.version,
     )

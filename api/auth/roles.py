@@ -55,6 +55,10 @@ The cells a reader may wonder about:
   what the sales management decided, and propose changes to them.
 - **digest.read: - for coaches.** The Monday page prepares a manager's one-to-ones; a coach has
   progress.read, which shows the same people.
+- **vehicle.write: D for all.** What is known of a vehicle is the house's knowledge, and whoever
+  stands before it corrects it; what is made of it, a manager approves.
+- **outlet.manage: - for salespeople and coaches.** Mailing lists are customers' addresses, and a
+  webhook sends out of the house.
 - **content.publish: - for salespeople and coaches.** A manager approves what leaves the house.
 - **job.read, job.cancel: T for managers.** Their teams' jobs use what all wait for; coaches only
   have their own.
@@ -128,11 +132,16 @@ playbook.read            D      D        D      D
 playbook.write           D      D        -      -
 progress.read            D      T        T      O
 digest.read              D      T        -      -
+vehicle.read             D      D        D      D
+vehicle.write            D      D        D      D
+vehicle.delete           D      D        -      -
 content.create           O      O        O      O
 content.read             D      T        O      O
 content.update           D      T        O      O
 content.publish          D      T        -      -
+content.comment          D      T        O      O
 content.delete           D      T        O      O
+outlet.manage            D      D        -      -
 upload.create            O      O        O      O
 upload.read              D      T        O      O
 upload.update            O      O        O      O

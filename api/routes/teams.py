@@ -138,7 +138,7 @@ async def delete_team(request: Request, params: IdPath) -> Response:
 
 @endpoint("GET", "/dealership", "dealership.read", owner=dealership, answers={200: DealershipView})
 async def get_dealership(request: Request) -> Response:
-    """The dealership and its rules."""
+    """The dealership, its rules, and how customers reach it."""
     found = await _dealership(request)
     return tagged(dealership_view(found), found.version)
 
@@ -153,12 +153,16 @@ async def get_dealership(request: Request) -> Response:
     errors=[412, 428],
 )
 async def put_dealership(request: Request, body: DealershipBody) -> Response:
-    """Change the dealership's name, language and rules."""
+    """Change the dealership's name, language, rules, and how customers reach it."""
     identity, services = identity_of(request), services_of(request)
     found = await _dealership(request)
     match(request, found.version)
     changed = found.changed(
-        services.now(), name=body.name, language=body.language, policy=body.stored()
+        services.now(),
+        name=body.name,
+        language=body.language,
+        policy=body.stored(),
+        contact=body.contact or found.contact,
     )
     await services.audit.allowed(identity, "dealership.update", "dealership", found.id)
     await services.store.dealerships.save(found.id, changed)

@@ -22,6 +22,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from api.ids import new_id
+from api.store.plain import Line
 from engine.events import Score, SessionState, SessionType
 
 Role = Literal["admin", "manager", "coach", "salesperson"]
@@ -53,6 +54,7 @@ Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{24}$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_.]{1,80}$")]
 Short = Annotated[str, StringConstraints(max_length=200)]
+Words = Annotated[str, StringConstraints(max_length=40), Line]
 Sealed = Annotated[str, StringConstraints(max_length=4 * MIB)]
 Wrapped = Annotated[str, StringConstraints(max_length=400)]
 Email = Annotated[
@@ -118,12 +120,22 @@ class Criterion(Part):
     weight: Annotated[int, Field(ge=1, le=100)]
 
 
+class Contact(Part):
+    """How a dealership's customers reach it: what copy may say of that."""
+
+    phone: Words = ""
+    address: Annotated[str, StringConstraints(max_length=200), Line] = ""
+    """A postal address, which every advertising e-mail must have (15 USC 7704(a)(5))."""
+    website: Annotated[str, StringConstraints(max_length=200, pattern=r"^(https://\S+)?$")] = ""
+
+
 class Dealership(Document):
     """Its own tenant: `dealership_id` is its id."""
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}$")] = "en"
     policy: Policy = Policy()
+    contact: Contact = Contact()
     rubric: Annotated[tuple[Criterion, ...], Field(min_length=1, max_length=20)] | None = None
     """Its own; None: the one that is shipped (`api.coaching.rubric`)."""
     key_check: Wrapped | None = None

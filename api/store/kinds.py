@@ -6,6 +6,16 @@ from typing import Any
 
 from api.store.base import Index, Kind
 from api.store.coaching import Annotation, Assignment, Scorecard
+from api.store.content import (
+    ContentComment,
+    ContentHead,
+    ContentProject,
+    ContentVersion,
+    Delivery,
+    Subscriber,
+    Vehicle,
+    Webhook,
+)
 from api.store.documents import (
     AuditEntry,
     Consent,
@@ -258,6 +268,82 @@ JOBS = Kind(
         Index(("status", "leaseUntil")),
     ),
 )
+VEHICLES = Kind(
+    "vehicles",
+    Vehicle,
+    Vehicle,
+    fields=("userId", "vin", "facts.make", "facts.model", "facts.stockNumber"),
+    indexes=(
+        Index(("dealershipId", "vin"), unique=True),
+        Index(("dealershipId", "createdAt")),
+        Index(("dealershipId", "facts.make", "facts.model")),
+        Index(("dealershipId", "facts.stockNumber")),
+    ),
+)
+CONTENT_PROJECTS = Kind(
+    "content_projects",
+    ContentProject,
+    ContentHead,
+    fields=("userId", "teamId", "type", "status", "vehicleId"),
+    indexes=(
+        Index(("dealershipId", "userId", "createdAt")),
+        Index(("dealershipId", "teamId", "createdAt")),
+        Index(("dealershipId", "createdAt")),
+        Index(("dealershipId", "vehicleId", "createdAt")),
+        Index(("dealershipId", "status", "createdAt")),
+    ),
+)
+CONTENT_VERSIONS = Kind(
+    "content_versions",
+    ContentVersion,
+    ContentVersion,
+    fields=("projectId", "number", "authorId"),
+    indexes=(
+        Index(("dealershipId", "projectId", "number"), unique=True),
+        Index(("dealershipId", "authorId")),
+    ),
+)
+CONTENT_COMMENTS = Kind(
+    "content_comments",
+    ContentComment,
+    ContentComment,
+    fields=("projectId", "authorId"),
+    indexes=(
+        Index(("dealershipId", "projectId", "createdAt")),
+        Index(("dealershipId", "authorId", "createdAt")),
+    ),
+)
+SUBSCRIBERS = Kind(
+    "subscribers",
+    Subscriber,
+    Subscriber,
+    fields=("email", "lists", "unsubscribedAt"),
+    arrays=("lists",),
+    indexes=(
+        Index(("dealershipId", "email"), unique=True),
+        Index(("dealershipId", "createdAt")),
+    ),
+)
+WEBHOOKS = Kind(
+    "webhooks",
+    Webhook,
+    Webhook,
+    fields=("name", "authorId"),
+    indexes=(Index(("dealershipId", "name"), unique=True),),
+)
+DELIVERIES = Kind(
+    "content_deliveries",
+    Delivery,
+    Delivery,
+    fields=("userId", "projectId", "outlet", "status", "dueAt", "leaseUntil"),
+    indexes=(
+        Index(("dealershipId", "projectId", "createdAt")),
+        Index(("dealershipId", "userId", "createdAt")),
+        Index(("dealershipId", "createdAt")),
+        Index(("status", "dueAt")),
+        Index(("status", "leaseUntil")),
+    ),
+)
 CALL_FIGURES = Kind(
     SESSIONS.name,
     TrainingSession,
@@ -286,5 +372,12 @@ KINDS: tuple[Kind[Any, Any], ...] = (
     BATCHES,
     UPLOADS,
     JOBS,
+    VEHICLES,
+    CONTENT_PROJECTS,
+    CONTENT_VERSIONS,
+    CONTENT_COMMENTS,
+    SUBSCRIBERS,
+    WEBHOOKS,
+    DELIVERIES,
 )
 """All of them, in the order of exports: what others refer to comes first."""

@@ -30,7 +30,7 @@ def _counted(session: Json) -> Json:
     return {**session, "feedbackCount": sum(session.get("feedbackCounts", {}).values())}
 
 
-SCHEMA = 4
+SCHEMA = 5
 """The present schema; one more whenever a model, a field to ask by or an index changes."""
 STEPS: tuple[Step, ...] = (Step(2, "training_sessions", _counted),)
 

@@ -24,6 +24,7 @@ ADMIN_NOT_ONESELF = {"admin": OTHERS, "manager": NONE, "coach": NONE, "salespers
 CALLS = {"admin": ALL, "manager": TEAM, "coach": TEAM, "salesperson": OWN}
 COACHING = {"admin": ALL, "manager": TEAM, "coach": TEAM, "salesperson": NONE}
 WORK = {"admin": ALL, "manager": TEAM, "coach": OWN, "salesperson": OWN}
+LEADERS = {"admin": ALL, "manager": ALL, "coach": NONE, "salesperson": NONE}
 LEADING = {"admin": ALL, "manager": TEAM, "coach": NONE, "salesperson": NONE}
 
 EXPECTED = {
@@ -65,7 +66,7 @@ EXPECTED = {
     "note.delete": ONESELF_OR_ADMIN,
     "scorecard.read": CALLS,
     "scorecard.write": COACHING,
-    "rubric.write": {"admin": ALL, "manager": ALL, "coach": NONE, "salesperson": NONE},
+    "rubric.write": LEADERS,
     "assignment.create": COACHING,
     "assignment.read": CALLS,
     "assignment.update": COACHING,
@@ -76,14 +77,19 @@ EXPECTED = {
     "notification.delete": ONESELF,
     "audit.read": ADMIN,
     "playbook.read": EVERYBODY,
-    "playbook.write": {"admin": ALL, "manager": ALL, "coach": NONE, "salesperson": NONE},
+    "playbook.write": LEADERS,
     "progress.read": CALLS,
     "digest.read": LEADING,
+    "vehicle.read": EVERYBODY,
+    "vehicle.write": EVERYBODY,
+    "vehicle.delete": LEADERS,
     "content.create": ONESELF,
     "content.read": WORK,
     "content.update": WORK,
     "content.publish": LEADING,
+    "content.comment": WORK,
     "content.delete": WORK,
+    "outlet.manage": LEADERS,
     "upload.create": ONESELF,
     "upload.read": WORK,
     "upload.update": ONESELF,

@@ -26,14 +26,20 @@ export class Dealership {
   }
 
   #draw() {
-    const { name, language, policy } = this.#known;
+    const { name, language, policy, contact } = this.#known;
     const title = element("input", { type: "text", class: "text-input", id: "dealership-name", maxlength: "200", value: name, autocomplete: "organization" });
     const spoken = choice("dealership-language", [["en", "English"], ["es", "Español (beta)"]], language);
+    const phone = element("input", { type: "tel", class: "text-input", id: "dealership-phone", maxlength: "40", value: contact.phone, autocomplete: "tel" });
+    const address = element("input", { type: "text", class: "text-input", id: "dealership-address", maxlength: "200", value: contact.address, autocomplete: "street-address" });
+    const website = element("input", { type: "url", class: "text-input", id: "dealership-website", maxlength: "200", value: contact.website, autocomplete: "url", placeholder: "https://" });
     const days = element("input", { type: "number", class: "text-input", id: "dealership-days", min: "1", max: String(LONGEST_DAYS), step: "1", inputmode: "numeric", value: String(policy.retentionDays) });
     const form = element(
       "form", { class: "settings", novalidate: true },
       field(text("page.dealership.name"), title),
       field(text("page.dealership.language"), spoken),
+      field(text("page.dealership.phone"), phone, text("page.dealership.phone_hint")),
+      field(text("page.dealership.address"), address, text("page.dealership.address_hint")),
+      field(text("page.dealership.website"), website),
       field(text("page.dealership.retention"), days, text("page.dealership.retention_hint")),
       boxes("dealership-factor", text("page.dealership.factor"), ROLES.map((role) => [role, roleOf(role), policy.totpRequired.includes(role)]), text("page.dealership.factor_hint")),
       element("div", { class: "actions" }, element("button", { type: "submit", class: "primary", id: "dealership-save" }, text("page.dealership.save"))),
@@ -44,8 +50,13 @@ export class Dealership {
       const wrong = [];
       if (!title.value.trim()) wrong.push([title, text("page.dealership.name_missing")]);
       if (!Number.isInteger(retentionDays) || retentionDays < 1 || retentionDays > LONGEST_DAYS) wrong.push([days, text("page.dealership.retention_wrong")]);
+      if (!/^(https:\/\/\S+)?$/.test(website.value.trim())) wrong.push([website, text("page.dealership.website_wrong")]);
       if (!allRight(form, wrong)) return;
-      void this.#save({ name: title.value.trim(), language: spoken.value, policy: { totpRequired: ticked(form, "dealership-factor"), retentionDays } });
+      void this.#save({
+        name: title.value.trim(), language: spoken.value,
+        policy: { totpRequired: ticked(form, "dealership-factor"), retentionDays },
+        contact: { phone: phone.value.trim(), address: address.value.trim(), website: website.value.trim() },
+      });
     });
     this.#root.replaceChildren(form);
   }

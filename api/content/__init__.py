@@ -1,0 +1,1 @@
+"""Marketing content: from a vehicle's facts to copy that says nothing else."""
