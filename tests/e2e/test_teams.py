@@ -76,19 +76,33 @@ def test_an_admin_sets_the_dealerships_rules(desk: Desk, browser: Browser) -> No
     expect(days).to_be_focused()
     days.fill("300")
     page.get_by_label("Coach").check()
+    website = page.get_by_label("Website")
+    website.fill("example.com")
+    button(page, "Save the settings").click()
+    expect(website).to_have_accessible_description(re.compile("begins with https://"))
+    website.fill("https://cars.example.com")
+    page.get_by_label("Phone").fill("(216) 555-0199")
+    page.get_by_label("Postal address").fill("1 Main St, Cleveland, OH 44113")
     button(page, "Save the settings").click()
     # Less than before, so that calls would be deleted: asked for again.
     page.locator("dialog").get_by_role("button", name="Save the settings").click()
     expect(page.locator(".notice")).to_contain_text("settings are saved")
-    policy = desk.node.get("/dealership").json()["policy"]
-    assert policy == {"totpRequired": ["coach"], "retentionDays": 300}
+    saved = desk.node.get("/dealership").json()
+    assert saved["policy"] == {"totpRequired": ["coach"], "retentionDays": 300}
+    contact = {
+        "phone": "(216) 555-0199",
+        "address": "1 Main St, Cleveland, OH 44113",
+        "website": "https://cars.example.com",
+    }
+    assert saved["contact"] == contact
 
     # Somebody else was first.
     with desk.node.client() as api:
         known = api.get("/dealership")
         wanted = {key: before[key] for key in ("name", "language", "policy")}
         version = {"If-Match": known.headers["etag"]}
-        api.put("/dealership", json=wanted, headers=version).raise_for_status()
+        put = api.put("/dealership", json=wanted, headers=version).raise_for_status()
+        assert put.json()["contact"] == contact
     button(page, "Save the settings").click()
     expect(page.locator(".notice")).to_contain_text("Somebody changed this meanwhile")
     expect(days).to_have_value(str(before["policy"]["retentionDays"]))
