@@ -68,33 +68,33 @@ class Attestation(Wire):
     text_version: Annotated[str, Field(min_length=1, max_length=40)]
 
 
-class CallBody(Wire):
-    """A recording that was uploaded, and what is known of it.
+class CallKind(Wire):
+    """What is known of a recorded call. Of two people `trainee` says which of them is coached: on
+    a channel each (`layout` ``apart``) the channel, else who speaks first or second."""
 
-    `userId` is who is coached, oneself where it is left out; `startedAt` when the call was held,
-    else it is dated now. Of two people `trainee` says which of them is coached: on a channel each
-    (`layout` ``apart``) the channel, else who speaks first or second.
-    """
-
-    upload_id: Id
     session_type: SessionType
     language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}$")] = "en"
     people: Literal[1, 2] = 2
     trainee: Literal[1, 2] = 1
     layout: Literal["auto", "apart", "together"] = "auto"
+
+
+class CallBody(CallKind):
+    """A recording that was uploaded, and what is known of it.
+
+    `userId` is who is coached, oneself where it is left out; `startedAt` when the call was held,
+    else it is dated now.
+    """
+
+    upload_id: Id
     user_id: Id | None = None
     started_at: JsonTime | None = None
     consent: Attestation
 
 
-class CallSettings(Wire):
+class CallSettings(CallKind):
     """Settings of a ``call_analysis``."""
 
-    session_type: SessionType
-    language: str
-    people: Literal[1, 2]
-    trainee: Literal[1, 2]
-    layout: Literal["auto", "apart", "together"]
     user_id: Id
     team_id: Id | None
     started_at: datetime

@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from api.auth.roles import Owner, allows
 from api.identity import Identity
-from api.jobs.calls import CallBody, CallSettings
+from api.jobs.calls import CallBody, CallKind, CallSettings
 from api.jobs.shelf import further
 from api.jobs.views import RANKS, JobBody
 from api.problems import Problem
@@ -64,11 +64,7 @@ class Desk:
             why = f"Give a time between {OLDEST.year} and now."
             raise _unfit("A call was held in the past.", "startedAt", why)
         settings = CallSettings(
-            session_type=body.session_type,
-            language=body.language,
-            people=body.people,
-            trainee=body.trainee,
-            layout=body.layout,
+            **body.model_dump(include=set(CallKind.model_fields)),
             user_id=user_id,
             team_id=min(team_ids, default=None),
             started_at=moment(body.started_at or now),
