@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -127,6 +128,9 @@ class Settings(BaseSettings):
         "forecourt@localhost"
     )
     """Whom mails come from."""
+    hooks_to_private: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Networks that webhooks may reach beside the public internet, as a JSON list: `["10.0.0.0/8"]`.
+    There also without TLS."""
     sign_ins_per_address: Annotated[int, Field(ge=10, le=1_000_000)] = 60
     """Attempts to sign in from one address in five minutes; more, where many share one."""
     publishes_per_minute: Annotated[int, Field(ge=5, le=1_000_000)] = 30

@@ -50,6 +50,9 @@ def day(of: date, language: CopyLanguage) -> str:
     return format_date(of, _DAY[language], locale=language)
 
 
-def name(facts: Facts) -> str:
-    """``2022 Honda Civic EX``"""
-    return " ".join(filter(None, (str(facts.year), facts.make, facts.model, facts.trim)))
+def name(facts: Facts, language: CopyLanguage = "en") -> str:
+    """``2022 Honda Civic EX``; ``Honda Civic EX 2022``"""
+    model = (facts.make, facts.model, facts.trim)
+    year = str(facts.year)
+    parts = (year, *model) if language == "en" else (*model, year)
+    return " ".join(filter(None, parts))

@@ -14,6 +14,7 @@ from api.store.repositories.idempotency import IdempotencyKeys
 from api.store.repositories.jobs import Jobs
 from api.store.repositories.links import Links
 from api.store.repositories.notifications import Inbox
+from api.store.repositories.outlets import Deliveries, Subscribers, Webhooks
 from api.store.repositories.playbooks import PlaybookVersions
 from api.store.repositories.scoped import Now, utc_now
 from api.store.repositories.scorecards import Scorecards
@@ -48,6 +49,9 @@ class Store:
         self.batches = Batches(database, now)
         self.uploads = Uploads(database, now)
         self.jobs = Jobs(database, now)
+        self.subscribers = Subscribers(database, now)
+        self.webhooks = Webhooks(database, now)
+        self.deliveries = Deliveries(database, now)
 
     async def open(self) -> None:
         """Bring the schema up to date and connect.

@@ -137,11 +137,12 @@ def _refused(response: httpx.Response, said: str) -> NoAnswer:
     return NoAnswer(why, is_outage=False, again=False)
 
 
-def retry_after_s(response: httpx.Response) -> float:
-    """`Retry-After` (RFC 9110, 10.2.3), seconds or a date; 0 for none and for nonsense."""
+def retry_after_s(response: httpx.Response, most_s: float = LONGEST_ASKED_PAUSE_S) -> float:
+    """`Retry-After` (RFC 9110, 10.2.3), seconds or a date, `most_s` at most; 0 for none and for
+    nonsense."""
     value = response.headers.get("retry-after", "").strip()
     if value.isascii() and value.isdigit():
-        return min(float(value[:9]), LONGEST_ASKED_PAUSE_S)
+        return min(float(value[:9]), most_s)
     try:
         until = parsedate_to_datetime(value)
     except ValueError:
@@ -149,4 +150,4 @@ def retry_after_s(response: httpx.Response) -> float:
     if until.tzinfo is None:
         return 0.0
     ahead_s = (until - datetime.now(UTC)).total_seconds()
-    return min(max(0.0, ahead_s), LONGEST_ASKED_PAUSE_S)
+    return min(max(0.0, ahead_s), most_s)
