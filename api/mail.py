@@ -38,6 +38,14 @@ class MailError(Exception):
     """A mail could not be handed on; the message names neither address nor content."""
 
 
+class MailRefused(MailError):
+    """The server will never take this mail: there is no such address, or it objects to it."""
+
+
+class MailUnsure(MailError):
+    """The server fell silent while it was given the mail, and may have it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Letter:
     """One mail to one person. `kind` names its texts (``mail.KIND.subject`` and ``.body``)."""
@@ -51,7 +59,7 @@ class Letter:
 
 class Transport(Protocol):
     async def deliver(self, message: EmailMessage) -> None:
-        """Hand `message` on. Raises `MailError` where it may be tried again."""
+        """Hand `message` on. Raises `MailError`: unless `MailRefused`, it may be tried again."""
 
 
 class Smtp:
@@ -65,20 +73,36 @@ class Smtp:
         self._tls = tls
 
     async def deliver(self, message: EmailMessage) -> None:
+        client = aiosmtplib.SMTP(
+            hostname=self._host,
+            port=self._port,
+            username=self._user or None,
+            password=self._password or None,
+            use_tls=self._tls == "tls",
+            start_tls=self._tls == "starttls",
+            timeout=TIMEOUT_S,
+        )
         try:
-            await aiosmtplib.send(
-                message,
-                hostname=self._host,
-                port=self._port,
-                username=self._user or None,
-                password=self._password or None,
-                use_tls=self._tls == "tls",
-                start_tls=self._tls == "starttls",
-                timeout=TIMEOUT_S,
-            )
+            await client.connect()
+        except (aiosmtplib.SMTPException, OSError) as error:
+            raise MailError(type(error).__name__) from error
+        try:
+            async with client:
+                await client.send_message(message)
         except (aiosmtplib.SMTPException, OSError) as error:
             # A server's refusal may quote the address.
-            raise MailError(type(error).__name__) from error
+            raise _meaning(error)(type(error).__name__) from error
+
+
+def _meaning(error: Exception) -> type[MailError]:
+    """Of a failure after the server let us in (RFC 5321, 4.2.1): 5xx is for good."""
+    if isinstance(error, aiosmtplib.SMTPRecipientsRefused):
+        return _meaning(error.recipients[0])
+    if isinstance(error, aiosmtplib.SMTPSenderRefused):
+        return MailError
+    if isinstance(error, aiosmtplib.SMTPResponseException):
+        return MailRefused if 500 <= error.code < 600 else MailError
+    return MailUnsure
 
 
 class Folder:
@@ -108,8 +132,8 @@ class Mail:
         self, transport: Transport, sender: str, *, name: str = "Forecourt", wait_s: float = 1.0
     ) -> None:
         self.sent = self.dropped = 0
+        self.sender = sender
         self._transport = transport
-        self._sender = sender
         self._name = name
         self._wait_s = wait_s
         self._waiting: asyncio.Queue[Letter] = asyncio.Queue(MAX_WAITING)
@@ -141,6 +165,10 @@ class Mail:
         """Send it now, beside those that wait; whether the server took it."""
         return await self._deliver(letter)
 
+    async def hand_on(self, message: EmailMessage) -> None:
+        """Send a mail that is written already, now and once. Raises `MailError`."""
+        await self._transport.deliver(message)
+
     def send(self, letter: Letter) -> None:
         try:
             self._waiting.put_nowait(letter)
@@ -161,7 +189,7 @@ class Mail:
 
     async def _deliver(self, letter: Letter) -> bool:
         try:
-            message = written(letter, self._sender, self._name)
+            message = written(letter, self.sender, self._name)
         except ValueError:
             self._drop(letter, "its address makes no header")
             return False

@@ -129,8 +129,8 @@ class Settings(BaseSettings):
     )
     """Whom mails come from."""
     hooks_to_private: tuple[IPv4Network | IPv6Network, ...] = ()
-    """Networks that webhooks may reach beside the public internet, as a JSON list: `["10.0.0.0/8"]`.
-    There also without TLS."""
+    """Networks that webhooks may reach beside the public internet, there also without TLS, as a
+    JSON list: `["10.0.0.0/8"]`."""
     sign_ins_per_address: Annotated[int, Field(ge=10, le=1_000_000)] = 60
     """Attempts to sign in from one address in five minutes; more, where many share one."""
     publishes_per_minute: Annotated[int, Field(ge=5, le=1_000_000)] = 30

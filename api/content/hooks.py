@@ -41,8 +41,8 @@ MAX_CONNECTIONS: Final = 8
 
 
 class NotTaken(Exception):
-    """The receiver did not take it; the message is a sentence for people. `again`: it may yet, after
-    `pause` at the earliest."""
+    """The receiver did not take it; the message is a sentence for people. `again`: it may yet,
+    after `pause` at the earliest."""
 
     def __init__(self, why: str, *, again: bool, pause: timedelta = timedelta(0)) -> None:
         super().__init__(why)

@@ -6,7 +6,7 @@ Money is in US cents, distances in miles, rates in basis points (1/100 of a perc
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, StringConstraints
 
@@ -149,6 +149,21 @@ class Override(Part):
     at: Moment
 
 
+class VehicleKeys(Part):
+    """What a vehicle is found by, in small letters."""
+
+    make: Words
+    model: Words
+    stock: Words
+    vin: Words
+
+    @classmethod
+    def of(cls, facts: Facts) -> Self:
+        given = facts.make, facts.model, facts.stock_number, facts.vin
+        make, model, stock, vin = (each.lower()[:40] for each in given)
+        return cls(make=make, model=model, stock=stock, vin=vin)
+
+
 class Vehicle(Document):
     """(`dealership_id`, `vin`) is unique."""
 
@@ -156,6 +171,7 @@ class Vehicle(Document):
     """Who entered it last."""
     vin: Vin
     facts: Facts
+    keys: VehicleKeys
     images: Annotated[tuple[Id, ...], Field(max_length=MAX_IMAGES)] = ()
     """Uploads to show it with; where there are none, those made of its batch of photos."""
 

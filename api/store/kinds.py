@@ -272,12 +272,14 @@ VEHICLES = Kind(
     "vehicles",
     Vehicle,
     Vehicle,
-    fields=("userId", "vin", "facts.make", "facts.model", "facts.stockNumber"),
+    fields=("userId", "vin", "keys.make", "keys.model", "keys.stock", "keys.vin"),
     indexes=(
         Index(("dealershipId", "vin"), unique=True),
         Index(("dealershipId", "createdAt")),
-        Index(("dealershipId", "facts.make", "facts.model")),
-        Index(("dealershipId", "facts.stockNumber")),
+        Index(("dealershipId", "keys.make")),
+        Index(("dealershipId", "keys.model")),
+        Index(("dealershipId", "keys.stock")),
+        Index(("dealershipId", "keys.vin")),
     ),
 )
 CONTENT_PROJECTS = Kind(

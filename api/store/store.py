@@ -7,6 +7,7 @@ from api.store.repositories.annotations import Annotations
 from api.store.repositories.assignments import Assignments
 from api.store.repositories.audit import AuditLog
 from api.store.repositories.consents import Consents
+from api.store.repositories.content import ContentComments, ContentProjects, ContentVersions
 from api.store.repositories.dealerships import Dealerships
 from api.store.repositories.digests import Digests
 from api.store.repositories.events import Events
@@ -23,6 +24,7 @@ from api.store.repositories.teams import Teams
 from api.store.repositories.tokens import Tokens
 from api.store.repositories.uploads import Batches, Uploads
 from api.store.repositories.users import Users
+from api.store.repositories.vehicles import Vehicles
 
 
 class Store:
@@ -49,6 +51,10 @@ class Store:
         self.batches = Batches(database, now)
         self.uploads = Uploads(database, now)
         self.jobs = Jobs(database, now)
+        self.vehicles = Vehicles(database, now)
+        self.content = ContentProjects(database, now)
+        self.content_versions = ContentVersions(database, now)
+        self.content_comments = ContentComments(database, now)
         self.subscribers = Subscribers(database, now)
         self.webhooks = Webhooks(database, now)
         self.deliveries = Deliveries(database, now)
