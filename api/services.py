@@ -31,6 +31,7 @@ from api.auth.media import MediaCookies
 from api.auth.passwords import Passwords
 from api.auth.refresh import Lifetimes
 from api.auth.tokens import AccessTokens
+from api.content.outlets import Outlets
 from api.guard import Guard
 from api.mail import Folder, Mail, Smtp, Transport
 from api.settings import Settings
@@ -63,6 +64,7 @@ class Services:
     people: People
     post: Post
     uploading: Uploading
+    outlets: Outlets
     cookies: MediaCookies
     guard: Guard
     node: str
@@ -173,6 +175,9 @@ async def open_services(
             People(store, vault, profiles, links, sign_ins, post, audit, now),
             post,
             Uploading(store, blobs, vault, scanner, now),
+            Outlets(
+                store, DataKey(secrets.derived("webhooks")), secrets.derived("unsubscribe"), now
+            ),
             cookies,
             Guard(sign_ins, cookies, store, answers_key, now),
             settings.node,

@@ -11,7 +11,7 @@ from api.store.documents import Contact, Dealership
 @dataclass(frozen=True, slots=True)
 class Dealer:
     name: str
-    contact: Contact = Contact()
+    contact: Contact
 
     @classmethod
     def of(cls, dealership: Dealership) -> Self:

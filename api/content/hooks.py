@@ -92,7 +92,7 @@ class Hooks:
         tls: ssl.SSLContext | None = None,
         within_s: float = WITHIN_S,
     ) -> None:
-        self._networks = networks
+        self.networks = networks
         self._resolve = resolve
         self._within_s = within_s
         self._http = httpx.AsyncClient(
@@ -132,7 +132,7 @@ class Hooks:
     async def _post(self, url: httpx.URL, headers: dict[str, str], body: bytes) -> None:
         host = url.raw_host.decode()
         port = url.port or (443 if url.scheme == "https" else 80)
-        address = await reachable(host.strip("[]"), port, self._networks, self._resolve)
+        address = await reachable(host.strip("[]"), port, self.networks, self._resolve)
         self._refuse_plain(url, address)
         request = self._http.build_request(
             "POST",
@@ -147,7 +147,7 @@ class Hooks:
         _judge(response)
 
     def _refuse_plain(self, url: httpx.URL, address: Address) -> None:
-        if url.scheme != "https" and not is_within(address, self._networks):
+        if url.scheme != "https" and not is_within(address, self.networks):
             why = "The webhook's address begins with http://, which only private networks may use."
             raise NotTaken(why, again=False)
 

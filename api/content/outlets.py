@@ -29,6 +29,8 @@ NO_ADDRESS: Final = (
     "an admin enters it in the dealership's settings."
 )
 MAC_BYTES: Final = 16
+MAX_TOKEN: Final = 54
+"""Letters of a subscriber's token."""
 _ID_BYTES: Final = 12
 Outlet = Literal["email", "webhook"]
 

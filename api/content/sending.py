@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from email.message import EmailMessage
@@ -19,8 +19,8 @@ from typing import Final
 
 import structlog
 
+from api.content.addresses import Network
 from api.content.hooks import Hooks, NotTaken
-from api.content.letters import Letters
 from api.content.outlets import NO_ADDRESS, hook_message
 from api.mail import MailError, MailRefused, MailUnsure
 from api.services import Services
@@ -46,6 +46,12 @@ EVERY_S: Final = 2.0
 STOPS_WITHIN_S: Final = 5.0
 
 
+Written = Callable[[Subscriber, str], EmailMessage]
+"""The mail to one person, with the link by which they unsubscribe."""
+Compose = Callable[[ContentProject, Dealership], Awaitable[Written]]
+"""Reads what all mails of a project have in common."""
+
+
 class GivenUp(Exception):
     """It will never go out; the message is a sentence for people."""
 
@@ -66,13 +72,13 @@ class _Claim:
 
 
 class Deliverer:
-    """`letters` writes the mails. `first_pause` and `lease` are shorter in tests."""
+    """`compose` makes the mails. `first_pause` and `lease` are shorter in tests."""
 
     def __init__(
         self,
         services: Services,
         hooks: Hooks,
-        letters: Letters,
+        compose: Compose,
         *,
         every_s: float = EVERY_S,
         first_pause: timedelta = FIRST_PAUSE,
@@ -81,7 +87,7 @@ class Deliverer:
         self._services = services
         self._deliveries = services.store.deliveries
         self._hooks = hooks
-        self._letters = letters
+        self._compose = compose
         self._every_s = every_s
         self._first_pause = first_pause
         self._lease = lease
@@ -105,6 +111,11 @@ class Deliverer:
             turn.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)
         await self._hooks.close()
+
+    @property
+    def networks(self) -> Sequence[Network]:
+        """Those that webhooks may reach beside the public internet."""
+        return self._hooks.networks
 
     def wake(self) -> None:
         """There is something new to deliver."""
@@ -214,7 +225,7 @@ class Deliverer:
             raise GivenUp(NO_ADDRESS)
         held, subscribers = claim.held, self._services.store.subscribers
         found = await subscribers.on_list(held.dealership_id, held.target, held.sent_after)
-        pictures = await self._letters.pictures(project)
+        written = await self._compose(project, dealership)
         for each in found:
             if self._is_stopping:
                 return self._to_be_continued()
@@ -222,8 +233,8 @@ class Deliverer:
             present = await subscribers.get(held.dealership_id, each.id)
             if present is not None and present.unsubscribed_at is None:
                 token = self._services.outlets.token_of(present)
-                link = self._services.post.page(f"/unsubscribe/{token}")
-                message = self._letters.letter(project, dealership, present, link, pictures)
+                link = self._services.post.page(f"/unsubscribe?token={token}")
+                message = written(present, link)
                 message["Message-ID"] = self._message_id(held, present)
                 await self._mail(claim, present, message)
         if len(found) == WALKED:

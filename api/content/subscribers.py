@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -174,3 +175,15 @@ def _merged(there: Subscriber, given: Subscriber, now: datetime) -> Subscriber |
 def _chunks(people: Sequence[Subscriber]) -> Iterator[Sequence[Subscriber]]:
     for start in range(0, len(people), _CHUNK):
         yield people[start : start + _CHUNK]
+
+
+async def counted(store: Store, dealership_id: str) -> Counter[str]:
+    """The lists by name, and how many people on each still want mails."""
+    counts: Counter[str] = Counter()
+    after = ""
+    while found := await store.subscribers.every(dealership_id, after):
+        for each in found:
+            wanted = each.unsubscribed_at is None
+            counts.update({name: int(wanted) for name in each.lists})
+        after = found[-1].id
+    return counts
