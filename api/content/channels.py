@@ -20,6 +20,14 @@ monologues on the radio (160; Tauroza and Allison 1990)."""
 READ_PER_S: Final = 4.0
 """What can be read on a screen: 238 words a minute (Brysbaert 2019)."""
 _URL = re.compile(r"https?://\S+")
+_PICTOGRAPH: Final = r"[\u00a9\u00ae\u203c-\u3299\U0001f000-\U0001faff]"
+_EMOJI = re.compile(
+    r"[\U0001f1e6-\U0001f1ff]{2}|[0-9#*]\ufe0f?\u20e3|"
+    rf"{_PICTOGRAPH}[\ufe0f\U0001f3fb-\U0001f3ff]*"
+    rf"(?:\u200d{_PICTOGRAPH}[\ufe0f\U0001f3fb-\U0001f3ff]*)*"
+)
+"""Flags, keycaps, and pictographs with what is joined to them (Unicode TS 51): each counts once."""
+_PHONE = re.compile(r"(?<!\w)\+?1?[-. ]?\(?\d{3}\)?[-. ]?\d{3}[-. ]?\d{4}(?!\w)")
 _HASHTAG = re.compile(r"(?<!\w)#\w+")
 _URL_WEIGHT: Final = 23
 _LIGHT: Final = ((0, 4351), (8192, 8205), (8208, 8223), (8242, 8247))
@@ -51,6 +59,10 @@ class Channel:
     seconds: float | None = None
     needs: tuple[Role, ...] = ("body",)
     """Roles without which it is no text for this platform."""
+    terms: bool = True
+    """Whether an offer's terms have room with all that must stand beside them."""
+    phones: bool = True
+    """Whether its text may have telephone numbers."""
 
 
 _POST: Final[Mapping[Role, int]] = {
@@ -91,14 +103,17 @@ CHANNELS: Final[Mapping[Platform, Channel]] = {
             "docs.x.com, counting characters: 280, an address 23, an emoji 2; 4 pictures",
             total=280,
             hashtags=3,
+            terms=False,
         ),
         Channel(
             "google",
             "social",
             {role: most for role, most in _POST.items() if role != "hashtags"},
             Picture(1200, 900, 1, 400),
-            "Google Business Profile Help: posts of 1,500 characters, pictures from 400 x 300",
+            "Google Business Profile Help: posts of 1,500 characters without telephone numbers, "
+            "pictures from 400 x 300",
             total=1_500,
+            phones=False,
         ),
         Channel(
             "newsletter",
@@ -142,7 +157,8 @@ CHANNELS: Final[Mapping[Platform, Channel]] = {
             },
             Picture(2100, 1400, 1, 1000),
             "A letter page to be read from three feet: 16 point text (ADA Standards, 703.5.5)",
-            needs=("headline", "features"),
+            needs=("headline", "body"),
+            terms=False,
         ),
         Channel(
             "reel",
@@ -152,6 +168,7 @@ CHANNELS: Final[Mapping[Platform, Channel]] = {
             "Instagram Help: reels of up to 90 seconds are recommended to others",
             seconds=90,
             needs=("shot",),
+            terms=False,
         ),
         Channel(
             "walkaround",
@@ -183,13 +200,15 @@ def length(platform: Platform, text: str) -> int:
     """Characters as the platform counts them."""
     if platform != "x":
         return len(text)
-    bare = _URL.sub("", text)
-    return len(_URL.findall(text)) * _URL_WEIGHT + sum(1 if _is_light(c) else 2 for c in bare)
+    bare, urls = _URL.subn("", text)
+    bare, emoji = _EMOJI.subn("", bare)
+    return urls * _URL_WEIGHT + emoji * 2 + sum(1 if _is_light(c) else 2 for c in bare)
 
 
 def spoken_seconds(text: str) -> float:
-    """How long it takes to say."""
-    return len(text.split()) / WORDS_PER_S
+    """How long it takes to say. A figure takes a word for each of its digits."""
+    words = sum(max(1, sum(map(str.isdigit, word))) for word in text.split())
+    return words / WORDS_PER_S
 
 
 def hashtags(text: Sequence[Passage]) -> list[str]:
@@ -271,6 +290,10 @@ def _whole(channel: Channel, text: Sequence[Passage]) -> list[Finding]:
         found.append(
             _breach(channel, "limit.hashtags", told, used=str(tags), most=str(channel.hashtags))
         )
+    for at, each in enumerate(text):
+        if not channel.phones and (match := _PHONE.search(each.text)):
+            told = f"{channel.platform} takes no telephone numbers in a text: remove it."
+            found.append(_breach(channel, "limit.phone", told, each, at, number=match[0].strip()))
     return found
 
 

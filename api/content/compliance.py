@@ -30,34 +30,9 @@ _DATE: Final = re.compile(
     r"(?<!\d)(?P<sd>\d{1,2})(?: de)? (?P<sm>enero|febrero|marzo|abril|mayo|junio|julio|agosto|"
     r"septiembre|setiembre|octubre|noviembre|diciembre)(?: de| del)? (?P<sy>\d{4})"
 )
-_ENGLISH: Final = [
-    "jan",
-    "feb",
-    "mar",
-    "apr",
-    "may",
-    "jun",
-    "jul",
-    "aug",
-    "sep",
-    "oct",
-    "nov",
-    "dec",
-]
-_SPANISH: Final = [
-    "ene",
-    "feb",
-    "mar",
-    "abr",
-    "may",
-    "jun",
-    "jul",
-    "ago",
-    "sep",
-    "oct",
-    "nov",
-    "dic",
-]
+_ENGLISH: Final = "janfebmaraprmayjunjulaugsepoctnovdec"
+_SPANISH: Final = "enefebmarabrmayjunjulagosepoctnovdic"
+"""Months by their first three letters."""
 _REPLY: Final = re.compile(r"^\s*(?:re|fw|fwd|rv|reenv)\s*:")
 
 

@@ -60,7 +60,7 @@ def _vehicle(facts: Facts, language: CopyLanguage) -> str:
     if facts.stock_number:
         stock = "stock number" if language == "en" else "número de inventario"
         which = f"{stock} {facts.stock_number}, {which}"
-    return f"{figures.name(facts)} ({which})"
+    return f"{figures.name(facts, language)} ({which})"
 
 
 def _payments(finance: Finance, language: CopyLanguage) -> str:

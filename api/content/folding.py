@@ -66,6 +66,8 @@ def _letters(character: str) -> str:
         return "'"
     if character.isspace():
         return " "
+    if (digit := unicodedata.decimal(character, None)) is not None:
+        return str(digit)
     plain = unicodedata.normalize("NFKD", character.lower().translate(_ALIKE))
     return "".join(each for each in plain if not unicodedata.combining(each)).lower()
 

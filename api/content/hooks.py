@@ -38,6 +38,7 @@ WITHIN_S: Final = 15.0
 MAX_PAUSE: Final = timedelta(hours=6)
 """What is respected of a `Retry-After`."""
 MAX_CONNECTIONS: Final = 8
+MAX_PORT: Final = 65_535
 
 
 class NotTaken(Exception):
@@ -69,7 +70,7 @@ def checked_url(text: str, networks: Sequence[Network]) -> str:
         raise ValueError("This is no web address: check it for typing errors.") from error
     if url.scheme != "https" and not (url.scheme == "http" and networks):
         raise ValueError("A webhook needs an address that begins with https://.")
-    if not url.host or url.userinfo or url.fragment:
+    if not url.host or url.userinfo or url.fragment or (url.port or 0) > MAX_PORT:
         raise ValueError("Give the address with a host, and without user, password and #.")
     try:
         literal = ip_address(url.raw_host.decode().strip("[]"))

@@ -29,8 +29,7 @@ NO_ADDRESS: Final = (
     "an admin enters it in the dealership's settings."
 )
 MAC_BYTES: Final = 16
-MAX_TOKEN: Final = 54
-"""Letters of a subscriber's token."""
+TOKEN_LETTERS: Final = 54
 _ID_BYTES: Final = 12
 Outlet = Literal["email", "webhook"]
 
@@ -75,16 +74,18 @@ class Outlets:
     def token_of(self, subscriber: Subscriber) -> str:
         """What a link by which they unsubscribe ends in. It works for good."""
         who = bytes.fromhex(subscriber.dealership_id + subscriber.id)
-        return base64.urlsafe_b64encode(who + self._mac(who)).decode()
+        return base64.urlsafe_b64encode(who + self._mac(who)).decode().rstrip("=")
 
     async def subscriber_of(self, token: str) -> Subscriber | None:
         """Whose token that is; None for a token that is not ours, and for who was removed."""
+        if len(token) != TOKEN_LETTERS:
+            return None
         try:
-            raw = base64.b64decode(token.encode(), altchars=b"-_", validate=True)
+            raw = base64.b64decode(f"{token}==".encode(), altchars=b"-_", validate=True)
         except (UnicodeEncodeError, binascii.Error):
             return None
         who, mac = raw[: 2 * _ID_BYTES], raw[2 * _ID_BYTES :]
-        if len(who) < 2 * _ID_BYTES or not hmac.compare_digest(mac, self._mac(who)):
+        if not hmac.compare_digest(mac, self._mac(who)):
             return None
         dealership_id, subscriber_id = who[:_ID_BYTES].hex(), who[_ID_BYTES:].hex()
         return await self._store.subscribers.get(dealership_id, subscriber_id)

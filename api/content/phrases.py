@@ -17,7 +17,7 @@ from importlib.resources import files
 from typing import Any, Final, TypeVar, get_args
 
 import yaml
-from jinja2 import StrictUndefined, Template, meta
+from jinja2 import StrictUndefined, Template
 from jinja2.sandbox import SandboxedEnvironment
 
 from api.store.content import Audience, Brief, CopyLanguage, Tone
@@ -25,6 +25,7 @@ from api.store.content import Audience, Brief, CopyLanguage, Tone
 Item = TypeVar("Item")
 
 _CHOICE = re.compile(r"\[([^\[\]]*\|[^\[\]]*)\]")
+_VALUE = re.compile(r"\{\{ (\w+)")
 _NUMBER = re.compile(r"\d+")
 _TWO_STOPS = re.compile(r"(?<!\.)\.\.$")
 """A sentence that ends with "Inc." or the like."""
@@ -50,7 +51,7 @@ class Draw:
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """`id` is of its text. `needs` are the values without which it says nothing."""
+    """`id` is of its `source`. `needs` are the values without which it says nothing."""
 
     id: str
     slot: str
@@ -58,7 +59,6 @@ class Phrase:
     tones: frozenset[str]
     audiences: frozenset[str]
     needs: frozenset[str]
-    template: Template
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +74,12 @@ class Bank:
     """The phrases of one language. Raises `ValueError` for a bank that is not well made."""
 
     def __init__(self, source: str) -> None:
-        environment = SandboxedEnvironment(undefined=StrictUndefined)
-        environment.filters["initial"] = initial
         read = yaml.safe_load(source)
         self.kinds: Mapping[str, str] = read["kinds"]
         self._and: str = read["and"]
         self._words: Mapping[str, str] = read["words"]
         self.phrases: Final = tuple(
-            _phrase(environment, group, text)
-            for group in read["phrases"]
-            for text in group["texts"]
+            _phrase(group, text) for group in read["phrases"] for text in group["texts"]
         )
         if len({each.id for each in self.phrases}) < len(self.phrases):
             raise ValueError("The bank has a phrase twice in one slot.")
@@ -115,7 +111,7 @@ class Bank:
         ]
         for phrase in Draw(f"{key}|{slot}").shuffled(fitting):
             draw = Draw(f"{key}|{phrase.id}")
-            text = phrase.template.render(values, draw=draw)
+            text = _template(phrase.source).render(values, draw=draw)
             yield Sentence(_TWO_STOPS.sub(".", text), phrase.id)
 
 
@@ -129,10 +125,8 @@ def initial(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _phrase(environment: SandboxedEnvironment, group: Mapping[str, Any], source: str) -> Phrase:
+def _phrase(group: Mapping[str, Any], source: str) -> Phrase:
     slot = group["slot"]
-    made = _CHOICE.sub(_chosen, source)
-    needs = meta.find_undeclared_variables(environment.parse(made)) - {"draw"}
     tones = group.get("tones", get_args(Tone))
     audiences = group.get("audiences", get_args(Audience))
     digest = hashlib.sha256(f"{slot}|{tones}|{audiences}|{source}".encode()).hexdigest()
@@ -142,9 +136,21 @@ def _phrase(environment: SandboxedEnvironment, group: Mapping[str, Any], source:
         source=source,
         tones=frozenset(tones),
         audiences=frozenset(audiences),
-        needs=frozenset(needs),
-        template=environment.from_string(made),
+        needs=frozenset(_VALUE.findall(source)),
     )
+
+
+@cache
+def _environment() -> SandboxedEnvironment:
+    made = SandboxedEnvironment(undefined=StrictUndefined)
+    made.filters["initial"] = initial
+    return made
+
+
+@cache
+def _template(source: str) -> Template:
+    """Compiled when it is first asked for: all of them would take a second."""
+    return _environment().from_string(_CHOICE.sub(_chosen, source))
 
 
 def _chosen(choice: re.Match[str]) -> str:

@@ -364,7 +364,7 @@ def findings_of(
     text, facts, language = project.content.text, project.facts, project.settings.language
     found = [
         *compliance.check(project.type, text, facts, language, dealer, today),
-        *claims.false_claims(text, facts, dealer),
+        *claims.false_claims(text, facts, dealer, language),
         *channels.breaches(project.settings.platform, text, sizes),
     ]
     distinct = {each.id: each for each in found}

@@ -21,6 +21,7 @@ from api.endpoint import Answer, Media, endpoint
 from api.entity_tags import match, tagged
 from api.identity import identity_of
 from api.problems import Problem, body_of
+from api.routes.content import project, project_of
 from api.services import services_of
 from api.store.base import Duplicate
 from api.store.content import (
@@ -194,19 +195,6 @@ def _deliverer(request: Request) -> Deliverer:
     return deliverer
 
 
-async def project(request: Request, params: IdPath) -> Owner | None:
-    """Whose it is that a path names: `found_project` has it afterwards."""
-    identity = identity_of(request)
-    found = await services_of(request).store.content.get(identity.dealership_id, params.id)
-    request.state.project = found
-    return None if found is None else Owner.of(found)
-
-
-def found_project(request: Request) -> ContentProject:
-    found: ContentProject = request.state.project
-    return found
-
-
 async def subscriber(request: Request, params: IdPath) -> Owner | None:
     """The dealership's, as `_subscribed` has it afterwards."""
     dealership_id = identity_of(request).dealership_id
@@ -245,9 +233,7 @@ async def deliver(request: Request, params: IdPath, body: DeliveryBody) -> Deliv
     """
     services, identity = services_of(request), identity_of(request)
     await services.audit.allowed(identity, "content.deliver", "content", params.id)
-    found = await services.outlets.deliver(
-        identity, found_project(request), body.outlet, body.target
-    )
+    found = await services.outlets.deliver(identity, project_of(request), body.outlet, body.target)
     _deliverer(request).wake()
     return _delivery(found)
 
@@ -363,15 +349,15 @@ async def import_subscribers(request: Request, query: ImportQuery) -> ImportView
     """
     services, identity = services_of(request), identity_of(request)
     raw = await body_of(request, "text/csv", MAX_BYTES)
-    own = identity.dealership_id, services.now()
+    dealership_id, now = identity.dealership_id, services.now()
     try:
-        parsed = await asyncio.to_thread(parse, raw, query.source, *own)
+        parsed = await asyncio.to_thread(parse, raw, query.source, dealership_id, now)
     except ValueError as error:
         raise Problem(422, str(error), code="unreadable") from error
     if not query.dry:
-        await services.audit.allowed(identity, "subscriber.import", "dealership", own[0])
+        await services.audit.allowed(identity, "subscriber.import", "dealership", dealership_id)
     people = list(parsed.people.values())
-    counts = await take(services.store, *own, people, dry=query.dry)
+    counts = await take(services.store, dealership_id, people, now, dry=query.dry)
     return ImportView(
         **asdict(counts), faulty=len(parsed.faults), faults=parsed.faults[:MAX_FAULTS]
     )

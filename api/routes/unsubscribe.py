@@ -13,7 +13,6 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from api.content.outlets import MAX_TOKEN
 from api.routes.pages import ASSETS
 from api.services import services_of
 from api.store.content import Subscriber
@@ -67,7 +66,7 @@ async def unsubscribe(request: Request) -> Response:
 
 async def _subscriber(request: Request) -> Subscriber | None:
     token = request.query_params.get("token", "")
-    return await services_of(request).outlets.subscriber_of(token[: MAX_TOKEN + 1])
+    return await services_of(request).outlets.subscriber_of(token)
 
 
 async def _page(request: Request, subscriber: Subscriber, key: str) -> Response:
