@@ -84,6 +84,7 @@ class Retention:
         await store.digests.forget_before(dealership.id, now - NOTICES_KEPT)
         await store.assignments.forget_before(dealership.id, now - keep)
         await store.jobs.forget_before(dealership.id, now - keep)
+        await store.deliveries.forget_before(dealership.id, now - keep)
         await self._services.uploading.forget_expired(dealership.id)
         return erased
 

@@ -38,8 +38,8 @@ Parts = AsyncGenerator[bytes, None]
 
 async def archive(services: Services, calls: Bus, user: User) -> Parts:
     """The archive's bytes: profile, sign-ins, consents, notices, comments, assignments, jobs,
-    batches, and of each call its document, events, recording and what coaches made of it; then what
-    was uploaded and what jobs made of that, and last a manifest.
+    deliveries, batches, and of each call its document, events, recording and what coaches made of
+    it; then what was uploaded and what jobs made of that, and last a manifest.
 
     Raises `StoreError` where the store is away.
     """
@@ -62,6 +62,8 @@ async def archive(services: Services, calls: Bus, user: User) -> Parts:
         made.add("comments.json", await own.comments())
         made.add("assignments.json", await own.assignments())
         made.add("jobs.json", [job_view(job) async for job in of_person(store.jobs, *of)])
+        deliveries = [each async for each in walk(store.deliveries.of_user, *of)]
+        made.add("deliveries.json", deliveries)
         batches = [batch_view(batch) async for batch in walk(store.batches.of_user, *of)]
         made.add("batches.json", batches)
         yield made.take()

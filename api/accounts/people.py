@@ -174,6 +174,8 @@ class People:
         await store.annotations.forget_user(dealership_id, user.id)
         await store.scorecards.disown(dealership_id, user.id)
         await store.assignments.disown(dealership_id, user.id)
+        await store.webhooks.disown(dealership_id, user.id)
+        await store.deliveries.hand_over(dealership_id, user.id, by.user_id)
         await store.idempotency.remove_of_user(dealership_id, user.id)
         await store.tokens.remove_of_user(dealership_id, user.id)
         for team in await store.teams.managed_by(dealership_id, user.id):

@@ -20,13 +20,18 @@ _ALIKE: Final = str.maketrans(
         "ᴏ": "o",
     }
 )
+_LEET: Final = str.maketrans("0134578@$€!|", "oieastbaseil")
+"""Digits and signs that stand for letters within words."""
 _UNSEEN: Final = frozenset(
     "\u00ad\u034f\u180e\u200b\u200c\u200d\u2060\u2061\u2062\u2063\u2064\ufeff"
 )
 _DASHES: Final = frozenset("‐‑‒–—―−")
 _QUOTES: Final = frozenset("’‘ʼ`´")
-_SPACED: Final = re.compile(r"(?<!\w)(?:[a-z0-9][ ._*\-]){2,}[a-z0-9](?!\w)")
+_SPACED: Final = re.compile(r"(?<!\w)(?:[a-z0-9][ .*\-]){2,}[a-z0-9](?!\w)")
 """Letters with something between each: ``f r e e``, ``g.r.a.t.i.s``."""
+_DISGUISED: Final = re.compile(r"(?<!\w)[a-z]+[0134578@$€!|]+[a-z0134578@$€]*(?!\w)")
+"""A word with digits and signs among its letters: ``b3st``, ``fr33``, ``gr@tis``."""
+_SPACES: Final = re.compile(r"(?<= ) +")
 _MARKUP: Final = re.compile(r"</?[a-z][^<>]{0,80}>|&(?:nbsp|shy|zwnj|zwj);")
 
 
@@ -46,14 +51,23 @@ class Folded:
 
 
 def folded(text: str) -> Folded:
-    """What is not seen is gone; what looks alike is alike; what was spaced out is together."""
+    """What is not seen is gone; what looks alike is alike; what was spaced out is together, and
+    all white space is single spaces."""
     letters: list[str] = []
     origins: list[int] = []
     for place, character in enumerate(text):
         for letter in _letters(character):
             letters.append(letter)
             origins.append(place)
-    return _joined(_without(_MARKUP, Folded("".join(letters), tuple(origins))))
+    bare = _without(_MARKUP, Folded("".join(letters), tuple(origins)))
+    return _joined(_without(_SPACES, bare))
+
+
+def spelled(given: Folded) -> Folded:
+    """Words with letters where digits and signs stood for them. ``V6`` becomes one, too: this is
+    for rules about words."""
+    text = _DISGUISED.sub(lambda match: match[0].translate(_LEET), given.text)
+    return Folded(text, given.origins)
 
 
 @cache
@@ -64,7 +78,7 @@ def _letters(character: str) -> str:
         return "-"
     if character in _QUOTES:
         return "'"
-    if character.isspace():
+    if character.isspace() or character == "_":
         return " "
     if (digit := unicodedata.decimal(character, None)) is not None:
         return str(digit)

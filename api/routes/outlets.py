@@ -25,7 +25,6 @@ from api.routes.content import project, project_of
 from api.services import services_of
 from api.store.base import Duplicate
 from api.store.content import (
-    ContentProject,
     CopyLanguage,
     Delivery,
     DeliveryStatus,

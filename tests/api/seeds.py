@@ -18,6 +18,7 @@ from api.payloads import sealed_event
 from api.services import AUDIENCE, ISSUER
 from api.store import open_database
 from api.store.coaching import Annotation, Assignment
+from api.store.content import Subscriber, Webhook
 from api.store.documents import Consent, Dealership, RefreshToken, Team, TrainingSession, User
 from api.store.jobs import Job
 from api.store.store import Store
@@ -212,6 +213,26 @@ class Seeds:
             expires_at=utc_now() + timedelta(days=1),
         )
         await self.store.batches.add(owner.dealership_id, made)
+        return made.id
+
+    async def subscriber(self, owner: Person) -> str:
+        made = Subscriber.new(
+            owner.dealership_id, utc_now(), email=f"{new_id()}@example.org", lists=["Weekly"]
+        )
+        await self.store.subscribers.add(owner.dealership_id, made)
+        return made.id
+
+    async def webhook(self, owner: Person) -> str:
+        """One whose secret was lost."""
+        made = Webhook.new(
+            owner.dealership_id,
+            utc_now(),
+            name=new_id(),
+            url="https://site.example/in",
+            secret="",
+            author_id=owner.id,
+        )
+        await self.store.webhooks.add(owner.dealership_id, made)
         return made.id
 
     async def playbook_event(self, owner: Person, session_id: str, seq: int, **data: Any) -> None:

@@ -23,7 +23,10 @@ from tests.api.seeds import Person, Seeds
 from tests.node import Node
 
 GUARDED = [each for each in ENDPOINTS if each.action != OPEN]
-THINGS = r"/(users|sessions|teams|annotations|assignments|uploads|batches|jobs)/\{id\}"
+THINGS = (
+    r"/(users|sessions|teams|annotations|assignments|uploads|batches|jobs|subscribers|webhooks)"
+    r"/\{id\}"
+)
 ABOUT = [each for each in GUARDED if re.match(THINGS, each.path)]
 OWN = [each for each in GUARDED if each.owner is not None and each not in ABOUT]
 LISTS = [each for each in GUARDED if each.owner is None]
@@ -118,6 +121,10 @@ async def target(world: World, each: Endpoint, actor: Person, relation: str) -> 
     if each.path.startswith("/jobs"):
         job_id = await world.seeds.job(owner, world.team_of(relation))
         return job_id, Owner(owner.dealership_id, owner.id, teams)
+    if each.path.startswith("/subscribers"):
+        return await world.seeds.subscriber(owner), Owner(owner.dealership_id)
+    if each.path.startswith("/webhooks"):
+        return await world.seeds.webhook(owner), Owner(owner.dealership_id)
     if each.path.startswith("/batches"):
         batch_id = await world.seeds.batch(owner, world.team_of(relation))
         return batch_id, Owner(owner.dealership_id, owner.id, teams)

@@ -166,8 +166,17 @@ class Deliveries(Scoped[Delivery, Delivery]):
             return None
         return claimed
 
-    async def remove_of_user(self, dealership_id: str, user_id: str) -> int:
-        return await self._remove(dealership_id, equal("userId", user_id))
+    async def hand_over(self, dealership_id: str, from_id: str, to_id: str) -> int:
+        """What a person who is erased asked for, as `to_id` did from now on; returns how many."""
+
+        def handed(delivery: Delivery) -> Delivery:
+            return delivery.changed(self._now(), user_id=to_id)
+
+        moved = 0
+        where = [equal("userId", from_id)]
+        while some := await self._change_all(dealership_id, where, handed):
+            moved += some
+        return moved
 
     async def forget_before(self, dealership_id: str, before: datetime) -> int:
         """Those that were asked for earlier and are over."""

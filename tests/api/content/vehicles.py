@@ -618,5 +618,9 @@ ODD: Final[dict[str, Facts]] = {
             "features": ("車" * 80,) * 60,
         }
     ),
+    "advertised": _PLAIN.model_copy(
+        update={"features": ("0% APR for 60 months", "Free maintenance", "Sunroof")}
+    ),
+    "hashtag": _PLAIN.model_copy(update={"model": "#1 HR-V", "features": ("#blessed",)}),
 }
 """What facts can hold that copy must survive."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from api.ids import new_id
 from api.store.coaching import Annotation, Assignment, Scorecard
+from api.store.content import Delivery, Subscriber, Webhook
 from api.store.documents import (
     AuditEntry,
     Consent,
@@ -209,6 +210,33 @@ class Sample:
             "due_at": self.clock(),
         }
         made: Job = self._new(Job, defaults, fields)
+        return made
+
+    def subscriber(self, **fields: Any) -> Subscriber:
+        defaults = {"email": f"{new_id()}@example.com", "lists": ["Weekly"]}
+        made: Subscriber = self._new(Subscriber, defaults, fields)
+        return made
+
+    def webhook(self, **fields: Any) -> Webhook:
+        defaults = {
+            "name": f"Site {new_id()}",
+            "url": "https://site.example/in",
+            "secret": "sealed",
+            "author_id": self.user_id,
+        }
+        made: Webhook = self._new(Webhook, defaults, fields)
+        return made
+
+    def delivery(self, **fields: Any) -> Delivery:
+        defaults = {
+            "user_id": self.user_id,
+            "project_id": new_id(),
+            "revision": 1,
+            "outlet": "email",
+            "target": "Weekly",
+            "due_at": self.clock(),
+        }
+        made: Delivery = self._new(Delivery, defaults, fields)
         return made
 
     def entry(self, node: str, seq: int, **fields: Any) -> AuditEntry:

@@ -40,6 +40,9 @@ OF_THE_NODE = {
     "jobs.lapsed",
     "jobs.held_by",
     "jobs.claim",
+    "deliveries.due",
+    "deliveries.lapsed",
+    "deliveries.claim",
 }
 NOTHING: tuple[object, ...] = (None, False, 0, [], Page([], 0))
 
@@ -113,6 +116,14 @@ class Everything:
         self.done = made.job(status="completed")
         await store.jobs.add(mine, self.job)
         await store.jobs.add(mine, self.done)
+        self.subscriber = made.subscriber()
+        self.webhook = made.webhook(author_id=self.user.id)
+        self.delivery = made.delivery(user_id=self.user.id)
+        self.delivered = made.delivery(status="delivered")
+        await store.subscribers.add(mine, self.subscriber)
+        await store.webhooks.add(mine, self.webhook)
+        await store.deliveries.add(mine, self.delivery)
+        await store.deliveries.add(mine, self.delivered)
         self.claim, _ = await store.idempotency.claim(mine, self.user.id, "k", "0" * 64, soon)
 
     async def stored(self, store: Store) -> list[object]:
@@ -140,6 +151,10 @@ class Everything:
             await store.uploads.get(mine, self.upload.id),
             await store.jobs.get(mine, self.job.id),
             await store.jobs.get(mine, self.done.id),
+            await store.subscribers.get(mine, self.subscriber.id),
+            await store.webhooks.get(mine, self.webhook.id),
+            await store.deliveries.get(mine, self.delivery.id),
+            await store.deliveries.get(mine, self.delivered.id),
             await store.idempotency.claim(mine, user, "k", "0" * 64, self.claim.expires_at),
         ]
 
@@ -302,6 +317,31 @@ QUESTIONS: dict[str, Call] = {
     "jobs.of_user": lambda all_, now: (all_.user.id,),
     "jobs.remove_of_user": lambda all_, now: (all_.user.id,),
     "jobs.forget_before": lambda all_, now: (now() + LATER,),
+    "subscribers.add": lambda all_, now: (all_.sample.subscriber(),),
+    "subscribers.add_new": lambda all_, now: ([all_.sample.subscriber()],),
+    "subscribers.get": lambda all_, now: (all_.subscriber.id,),
+    "subscribers.of_emails": lambda all_, now: ([all_.subscriber.email],),
+    "subscribers.page": lambda all_, now: (),
+    "subscribers.every": lambda all_, now: (),
+    "subscribers.on_list": lambda all_, now: ("Weekly",),
+    "subscribers.count": lambda all_, now: (),
+    "subscribers.save": lambda all_, now: (all_.subscriber.changed(now(), name="x"),),
+    "subscribers.unsubscribe": lambda all_, now: (all_.subscriber.id,),
+    "subscribers.remove": lambda all_, now: (all_.subscriber.id,),
+    "webhooks.add": lambda all_, now: (all_.sample.webhook(),),
+    "webhooks.get": lambda all_, now: (all_.webhook.id,),
+    "webhooks.page": lambda all_, now: (),
+    "webhooks.count": lambda all_, now: (),
+    "webhooks.remove": lambda all_, now: (all_.webhook.id,),
+    "webhooks.disown": lambda all_, now: (all_.user.id,),
+    "deliveries.add": lambda all_, now: (all_.sample.delivery(),),
+    "deliveries.get": lambda all_, now: (all_.delivery.id,),
+    "deliveries.of_project": lambda all_, now: (all_.delivery.project_id,),
+    "deliveries.of_user": lambda all_, now: (all_.user.id,),
+    "deliveries.count_open": lambda all_, now: (),
+    "deliveries.save": lambda all_, now: (all_.delivery.changed(now(), sent=7),),
+    "deliveries.hand_over": lambda all_, now: (all_.user.id, new_id()),
+    "deliveries.forget_before": lambda all_, now: (now() + LATER,),
     "idempotency.complete": lambda all_, now: (all_.claim, 201, "sealed"),
     "idempotency.release": lambda all_, now: (all_.claim,),
     "idempotency.forget_expired": lambda all_, now: (now() + LATER,),
