@@ -16,6 +16,9 @@ from starlette.routing import Mount, Router
 from api import endpoint, failures, openapi, problems
 from api.calls import Calls
 from api.coaching.mailing import Mailing
+from api.content.images import Images
+from api.content.projects import Projects
+from api.content.rewrite import Rewriter
 from api.jobs.calls import CallShelf, by_type
 from api.jobs.desk import Desk
 from api.jobs.lane import Crew, Lane
@@ -38,6 +41,7 @@ from api.routes import (
     batches,
     board,
     catalogues,
+    content,
     description,
     digest,
     jobs,
@@ -56,6 +60,7 @@ from api.routes import (
     timeline,
     uploads,
     users,
+    vehicles,
     versions,
     websocket,
     whep,
@@ -109,6 +114,8 @@ ENDPOINTS = [
     *batches.endpoints,
     *jobs.endpoints,
     *uploaded_calls.endpoints,
+    *vehicles.endpoints,
+    *content.endpoints,
     *progress.endpoints,
     *digest.endpoints,
     *websocket.endpoints,
@@ -159,6 +166,9 @@ def create_app(
         mailing.start()
         lane = _lane(settings, services, keep, books, corrector)
         app.state.desk, app.state.job_news = Desk(services, lane.queue), News(services)
+        images, rewriter = Images(services), Rewriter(settings)
+        app.state.images = images
+        app.state.projects = Projects(services, images, rewriter)
         await lane.start()
         app.state.previews = previews = Previews(services.uploading, settings.data / "previews")
         await previews.start()
@@ -167,6 +177,7 @@ def create_app(
         finally:
             await previews.stop()
             await lane.stop()
+            await rewriter.close()
             await mailing.stop()
             await retention.stop()
             await watch.stop()

@@ -131,6 +131,14 @@ class Settings(BaseSettings):
     hooks_to_private: tuple[IPv4Network | IPv6Network, ...] = ()
     """Networks that webhooks may reach beside the public internet, there also without TLS, as a
     JSON list: `["10.0.0.0/8"]`."""
+    rewrite_url: Annotated[str, AfterValidator(_is_address)] = ""
+    """A language model that may say copy in other words, by OpenAI's chat API: its address up to
+    `/chat/completions`, mostly `http://host:port/v1`. What it returns is taken only where it states
+    what the facts hold. None by default."""
+    rewrite_key: SecretStr = SecretStr("")
+    """What that server knows us by, where it asks."""
+    rewrite_model: Annotated[str, StringConstraints(max_length=200)] = "default"
+    """The name that it has for its model."""
     sign_ins_per_address: Annotated[int, Field(ge=10, le=1_000_000)] = 60
     """Attempts to sign in from one address in five minutes; more, where many share one."""
     publishes_per_minute: Annotated[int, Field(ge=5, le=1_000_000)] = 30

@@ -7,6 +7,7 @@ one only advises, what it shows without cutting; `source` says which.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -200,7 +201,7 @@ def length(platform: Platform, text: str) -> int:
     """Characters as the platform counts them."""
     if platform != "x":
         return len(text)
-    bare, urls = _URL.subn("", text)
+    bare, urls = _URL.subn("", unicodedata.normalize("NFC", text))
     bare, emoji = _EMOJI.subn("", bare)
     return urls * _URL_WEIGHT + emoji * 2 + sum(1 if _is_light(c) else 2 for c in bare)
 

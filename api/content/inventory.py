@@ -88,6 +88,7 @@ _CONDITIONS: Final = {
 }
 _CONDITION: Final = {word: ours for ours, words in _CONDITIONS.items() for word in words.split()}
 _AMERICAN: Final = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d{1,2})?|\d+(?:\.\d{1,2})?")
+_SHARE: Final = re.compile(r"0?\.\d*[1-9]\d*")
 _SLASHED: Final = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})")
 
 
@@ -282,10 +283,9 @@ def _price(text: str) -> int | None:
 
 
 def _basis_points(text: str) -> int:
-    value = _number(text.removesuffix("%").strip())
-    if value < 1 and value != 0 and not text.endswith("%"):
+    if _SHARE.fullmatch(text):
         raise ValueError(f"{text[:40]!r} could be a share or a percentage: write 5.9%.")
-    return round(value * 100)
+    return round(_number(text.removesuffix("%").strip()) * 100)
 
 
 def _condition(text: str) -> str:

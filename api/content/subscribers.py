@@ -13,12 +13,12 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from api.content.inventory import Fault
 from api.content.outlets import MAX_SUBSCRIBERS, full
 from api.problems import Problem
 from api.store.base import MAX_MANY
 from api.store.content import Subscriber
 from api.store.store import Store
-from engine.events import Wire
 
 MAX_BYTES: Final = 2 * 2**20
 MAX_FAULTS: Final = 100
@@ -46,20 +46,12 @@ FAULTS: Final = {
 _CHUNK: Final = MAX_MANY // 5
 
 
-class SubscriberFault(Wire):
-    """What is wrong in a line of a file; `column` is as the file calls it."""
-
-    line: int
-    column: str
-    message: str
-
-
 @dataclass(slots=True)
 class Parsed:
     """Who stands in a file, by address, and what was wrong in it."""
 
     people: dict[str, Subscriber] = field(default_factory=dict)
-    faults: list[SubscriberFault] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -105,7 +97,7 @@ def _separator(text: str) -> str:
 def _add(
     parsed: Parsed, line: int, given: Mapping[str, str], made: Callable[..., Subscriber]
 ) -> None:
-    email = given["email"].strip().lower()
+    email = given.get("email", "").strip().lower()
     known = parsed.people.get(email)
     fields: dict[str, object] = {"email": email, "name": given.get("name", "")}
     fields["lists"] = _united(known.lists if known else (), _lists(given.get("lists", "")))
@@ -115,7 +107,7 @@ def _add(
         person = made(**fields)
     except ValidationError as error:
         wrong = str(error.errors()[0]["loc"][0])
-        parsed.faults.append(SubscriberFault(line=line, column=wrong, message=FAULTS[wrong]))
+        parsed.faults.append(Fault(line=line, column=wrong, message=FAULTS[wrong]))
         return
     parsed.people[email] = person
 
@@ -130,7 +122,13 @@ def _united(some: Sequence[str], more: Sequence[str]) -> tuple[str, ...]:
 
 
 async def take(
-    store: Store, dealership_id: str, people: Sequence[Subscriber], now: datetime, *, dry: bool
+    store: Store,
+    dealership_id: str,
+    people: Sequence[Subscriber],
+    now: datetime,
+    *,
+    dry: bool,
+    most: int = MAX_SUBSCRIBERS,
 ) -> Counts:
     """Add those that are not known, and the lists that are new to those that are; with `dry` only
     count. Raises `Problem`: 409 where there would be too many people, or lists of one."""
@@ -150,8 +148,8 @@ async def take(
             else:
                 changed.append(merged)
     counts.added, counts.changed = len(fresh), len(changed)
-    if await store.subscribers.count(dealership_id) + len(fresh) > MAX_SUBSCRIBERS:
-        raise full("subscribers", MAX_SUBSCRIBERS)
+    if await store.subscribers.count(dealership_id) + len(fresh) > most:
+        raise full("subscribers", most)
     if not dry:
         for chunk in _chunks(fresh):
             await store.subscribers.add_new(dealership_id, chunk)

@@ -41,6 +41,14 @@ _LEAST_TELLING: Final = (
     "ask",
 )
 """Slots in the order in which they give way."""
+_INSTEAD: Final = {
+    "intro": "bare",
+    "look": "look.inside",
+    "subject": "subject.plain",
+    "preheader": "preheader.plain",
+    "headline": "headline.plain",
+}
+"""Slots to look into where the facts or the room are too little for those of a slot."""
 _DETAILS: Final = ("look", "power", "miles", "economy")
 _IN_A_SENTENCE: Final = 4
 """Features that a sentence names at most,"""
@@ -161,14 +169,14 @@ class _Draft:
         begin, end = ["opening", "intro"], ["price", "terms", "invite"]
         if self._is_price_first and not self._disclosure:
             begin, end = [*begin, "price"], ["invite"]
-        paragraphs = [self._said(*slots) for slots in (begin, *facts, end)]
-        return [each for each in paragraphs if each] or [self._said("bare")]
+        paragraphs = (self._said(*slots) for slots in (begin, *facts, end))
+        return [each for each in paragraphs if each]
 
     # passages
 
     def _line(self, role: Role) -> Passage:
-        """A subject or a headline: with the vehicle's name where there is room for it."""
-        return Passage(role=role, text=self._said(role) or self._said(f"{role}.plain"))
+        """A subject, a headline or the like."""
+        return Passage(role=role, text=self._said(role))
 
     def _list(self) -> Passage:
         """Features, each on a line, as many as there is room for."""
@@ -244,12 +252,11 @@ class _Draft:
                 return None
             is_spoken = self._channel.type == "video"
             of = self._facts.finance.kind + (".spoken" if is_spoken else "")
-        if slot == "look" and "exterior" not in values:
-            of = "look.inside"
         most = self._channel.roles.get(slot)  # type: ignore[call-overload]
-        for sentence in self._bank.sentences(of, self._brief, values, self._key):
-            if most is None or len(sentence.text) <= most:
-                return sentence
+        for place in (of, _INSTEAD.get(slot, "")):
+            for sentence in self._bank.sentences(place, self._brief, values, self._key):
+                if most is None or len(sentence.text) <= most:
+                    return sentence
         return None
 
     def _names(self, slot: str) -> str:

@@ -14,9 +14,10 @@ from starlette.responses import Response
 from api.accounts.views import Id, IdPath, PageQuery
 from api.auth.roles import Owner
 from api.content.hooks import checked_url
+from api.content.inventory import Fault
 from api.content.outlets import MAX_SUBSCRIBERS, Outlet, full
 from api.content.sending import Deliverer
-from api.content.subscribers import MAX_BYTES, MAX_FAULTS, SubscriberFault, counted, parse, take
+from api.content.subscribers import MAX_BYTES, MAX_FAULTS, counted, parse, take
 from api.endpoint import Answer, Media, endpoint
 from api.entity_tags import match, tagged
 from api.identity import identity_of
@@ -136,7 +137,7 @@ class ImportView(Wire):
     unchanged: int
     unsubscribed: int
     faulty: int
-    faults: list[SubscriberFault]
+    faults: list[Fault]
 
 
 class ListView(Wire):

@@ -1,8 +1,12 @@
-"""A node's services and what works on deliveries, without the node: mails go to a real server."""
+"""A node's services and what works on deliveries, without the node: mails go to a real server.
+
+`python -m tests.api.content.outbox FOLDER PORT` works on those of a folder until it is killed.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -122,8 +126,7 @@ class Outbox:
         return Deliverer(self.services, hooks, short_mails, **(quick | options))
 
 
-@asynccontextmanager
-async def opened(data: Path, smtp_port: int) -> AsyncIterator[Outbox]:
+async def services_at(data: Path, smtp_port: int) -> Services:
     settings = Settings(
         data=data,
         smtp_host="127.0.0.1",
@@ -131,7 +134,12 @@ async def opened(data: Path, smtp_port: int) -> AsyncIterator[Outbox]:
         smtp_tls="none",
         mail_from="node@forecourt.example",
     )
-    services = await open_services(settings, lambda: "https://forecourt.example")
+    return await open_services(settings, lambda: "https://forecourt.example")
+
+
+@asynccontextmanager
+async def opened(data: Path, smtp_port: int) -> AsyncIterator[Outbox]:
+    services = await services_at(data, smtp_port)
     try:
         outbox = Outbox(services)
         await outbox.open()
@@ -147,3 +155,13 @@ async def working(deliverer: Deliverer) -> AsyncIterator[Deliverer]:
         yield deliverer
     finally:
         await deliverer.stop()
+
+
+async def main(data: Path, smtp_port: int) -> None:
+    outbox = Outbox(await services_at(data, smtp_port))
+    async with working(outbox.deliverer(lease=timedelta(milliseconds=200))):
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2])))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import timedelta
@@ -20,6 +21,7 @@ from api.store.repositories.scoped import WALKED
 from tests.api.content.outbox import Outbox, opened, working
 from tests.api.content.receiver import Answer, receiving
 from tests.api.test_mail import Box, port_of, served
+from tests.node import ROOT
 
 
 class Choosy(Box):
@@ -190,6 +192,31 @@ async def test_a_node_that_stops_in_the_middle_leaves_the_rest_to_the_next(
         done = await outbox.over(delivery)
     assert (done.status, done.sent) == ("delivered", 20)
     assert box.told == Counter(each.email for each in people)
+
+
+@pytest.mark.slow
+async def test_nodes_that_are_killed_in_the_middle_write_to_nobody_twice(
+    tmp_path: Path, server: Controller, box: Choosy
+) -> None:
+    """Each kill may cost the one mail that was about to leave, which was counted as begun."""
+    data, port = tmp_path / "node", port_of(server)
+    kills = (5, 20, 35)
+    async with opened(data, port) as outbox:
+        people = await outbox.people(WALKED)
+        delivery = await outbox.asked(await outbox.project())
+        for mails in (*kills, None):
+            command = [sys.executable, "-m", "tests.api.content.outbox", str(data), str(port)]
+            node = await asyncio.create_subprocess_exec(*command, cwd=ROOT)
+            if mails is None:
+                done = await outbox.over(delivery)
+            while mails is not None and len(box.messages) < mails:
+                await asyncio.sleep(0.001)
+            node.kill()
+            await node.wait()
+    assert done.status == "delivered"
+    assert max(box.told.values()) == 1
+    assert len(people) - len(kills) <= len(box.told) <= len(people)
+    assert len(box.told) - len(kills) <= done.sent <= len(box.told)
 
 
 async def test_what_was_changed_or_removed_meanwhile_does_not_go_out(
