@@ -16,9 +16,13 @@ from starlette.routing import Mount, Router
 from api import endpoint, failures, openapi, problems
 from api.calls import Calls
 from api.coaching.mailing import Mailing
+from api.content.hooks import Hooks
 from api.content.images import Images
+from api.content.letters import Letters
 from api.content.projects import Projects
+from api.content.renderings import Renderings
 from api.content.rewrite import Rewriter
+from api.content.sending import Deliverer
 from api.jobs.calls import CallShelf, by_type
 from api.jobs.desk import Desk
 from api.jobs.lane import Crew, Lane
@@ -50,14 +54,17 @@ from api.routes import (
     metrics,
     microphone,
     notifications,
+    outlets,
     pages,
     partners,
     playbooks,
     progress,
+    renderings,
     scorecards,
     sessions,
     teams,
     timeline,
+    unsubscribe,
     uploads,
     users,
     vehicles,
@@ -72,6 +79,7 @@ from api.routes import (
 from api.services import Services
 from api.settings import Settings
 from api.watch import Watch
+from api.workbench import Workbench
 from engine import features, silero
 from engine.asr.correction import Corrector
 from processing.queue import Queue
@@ -116,6 +124,8 @@ ENDPOINTS = [
     *uploaded_calls.endpoints,
     *vehicles.endpoints,
     *content.endpoints,
+    *renderings.endpoints,
+    *outlets.endpoints,
     *progress.endpoints,
     *digest.endpoints,
     *websocket.endpoints,
@@ -170,12 +180,20 @@ def create_app(
         app.state.images = images
         app.state.projects = Projects(services, images, rewriter)
         await lane.start()
-        app.state.previews = previews = Previews(services.uploading, settings.data / "previews")
-        await previews.start()
+        bench = Workbench(services.uploading, settings.data / "previews")
+        app.state.previews = Previews(bench)
+        app.state.renderings = renderings = Renderings(services, bench)
+        await bench.start()
+        letters = Letters(services, renderings)
+        hooks = Hooks(settings.hooks_to_private)
+        app.state.deliverer = deliverer = Deliverer(services, hooks, letters.begin)
+        deliverer.start()
         try:
             yield
         finally:
-            await previews.stop()
+            await deliverer.stop()
+            await hooks.close()
+            await bench.stop()
             await lane.stop()
             await rewriter.close()
             await mailing.stop()
@@ -193,6 +211,7 @@ def create_app(
         routes=[
             Mount(PREFIX, Router(api, redirect_slashes=False)),
             *metrics.routes,
+            *unsubscribe.routes,
             *pages.routes,
         ],
         middleware=[

@@ -49,7 +49,8 @@ def configure(level: str, as_json: bool) -> None:
 
 
 class RequestLog:
-    """ASGI middleware: one line for each request; its id and security headers in the answer."""
+    """ASGI middleware: one line for each request; its id and security headers in the answer, where
+    that has none of its own."""
 
     def __init__(self, app: ASGIApp, headers: dict[str, str]) -> None:
         self._app = app
@@ -67,9 +68,10 @@ class RequestLog:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                own = {name for name, _ in message["headers"]}
                 message["headers"] = [
                     *message["headers"],
-                    *self._headers,
+                    *(each for each in self._headers if each[0] not in own),
                     (b"x-request-id", request_id.encode()),
                 ]
             await send(message)

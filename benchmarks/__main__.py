@@ -33,6 +33,7 @@ NAMES = (
     "diarize",
     "images",
     "lanes",
+    "content",
 )
 OPTIONS = {"receive": ("peers",), "asr": ("peers", "live", "step", "noise")}
 """What a benchmark takes beside `--quick`."""

@@ -47,7 +47,7 @@ def check(
     """All that a person must look at before it is published, those about the facts last."""
     read = [folded(each.text) for each in text]
     return [
-        *wording(text, read, facts, dealer),
+        *wording(text, read, facts, dealer, today),
         *credit(text, read, facts, language, dealer),
         *_dates(text, read, today),
         *(_mail(text, read, dealer) if type_ == "email" else []),

@@ -20,11 +20,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from api import previews, uploads
+from api import uploads, workbench
 from api.accounts.vault import Vault
 from api.attachments import EXTENSIONS, MAX_NAME, clean_name, disposition
 from api.identity import Identity
 from api.ids import new_id
+from api.previews import Previews
 from api.problems import Problem
 from api.store import open_database
 from api.store.blobs import Blobs, open_blobs
@@ -531,15 +532,16 @@ async def test_too_many_previews_at_once_are_put_off(desk: Desk, tmp_path: Path)
     upload = await desk.receive(photo(90, 60))
     left = tmp_path / "previews" / "left by a crash"
     left.mkdir(parents=True)
-    making = previews.Previews(desk.uploading(), tmp_path / "previews")
-    await making.start()
+    bench = workbench.Workbench(desk.uploading(), tmp_path / "previews")
+    making = Previews(bench)
+    await bench.start()
     assert not left.exists()
     try:
-        asked = [making.of(upload) for _ in range(previews.MAX_WAITING + 3)]
+        asked = [making.of(upload) for _ in range(workbench.MAX_WAITING + 3)]
         answers = await asyncio.gather(*asked, return_exceptions=True)
     finally:
-        await making.stop()
+        await bench.stop()
     put_off = [each for each in answers if isinstance(each, Problem)]
     assert [each.status for each in put_off] == [503] * 3
-    assert {each.headers["Retry-After"] for each in put_off} == {str(previews.RETRY_AFTER_S)}
-    assert len([each for each in answers if isinstance(each, bytes)]) == previews.MAX_WAITING
+    assert {each.headers["Retry-After"] for each in put_off} == {str(workbench.RETRY_AFTER_S)}
+    assert len([each for each in answers if isinstance(each, bytes)]) == workbench.MAX_WAITING

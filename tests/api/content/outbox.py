@@ -126,9 +126,10 @@ class Outbox:
         return Deliverer(self.services, hooks, short_mails, **(quick | options))
 
 
-async def services_at(data: Path, smtp_port: int) -> Services:
+async def services_at(data: Path, smtp_port: int, node: str = "node1") -> Services:
     settings = Settings(
         data=data,
+        node=node,
         smtp_host="127.0.0.1",
         smtp_port=smtp_port,
         smtp_tls="none",
@@ -158,7 +159,7 @@ async def working(deliverer: Deliverer) -> AsyncIterator[Deliverer]:
 
 
 async def main(data: Path, smtp_port: int) -> None:
-    outbox = Outbox(await services_at(data, smtp_port))
+    outbox = Outbox(await services_at(data, smtp_port, "killed"))
     async with working(outbox.deliverer(lease=timedelta(milliseconds=200))):
         await asyncio.Event().wait()
 

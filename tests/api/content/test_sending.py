@@ -210,6 +210,7 @@ async def test_nodes_that_are_killed_in_the_middle_write_to_nobody_twice(
             if mails is None:
                 done = await outbox.over(delivery)
             while mails is not None and len(box.messages) < mails:
+                assert node.returncode is None
                 await asyncio.sleep(0.001)
             node.kill()
             await node.wait()
