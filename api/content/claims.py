@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from api.content import features, figures, numerals
+from api.content import features, figures, numerals, phrases
 from api.content.dealer import Dealer
 from api.content.finding import Finding, finding
 from api.content.folding import Folded, folded
@@ -48,6 +48,7 @@ _BEFORE: Final[dict[Kind, re.Pattern[str]]] = {
 }
 _MONTHLY: Final = re.compile(r"month|/ ?mo\b|per mo\b|mensual|al mes|por mes|cuota|/ ?mes|weekly")
 _DOWN: Final = re.compile(r"down|enganche|inicial|entrada")
+_EACH: Final = re.compile(r"(?:payments of|pagos mensuales de) $")
 _SIGNING: Final = re.compile(r"signing|delivery|firma|drive-?off")
 _PRICE: Final = re.compile(r"price|precio|listed|asking|cost|cuesta|offered at|only at")
 _CITY: Final = re.compile(r"city|town|ciudad")
@@ -181,6 +182,8 @@ class _Held:
             facts.exterior,
             facts.interior,
             facts.body,
+            figures.name(facts, language),
+            *(phrases.bank(language).word(each) for each in _common(facts)),
             *facts.features,
             *(features.translated(each, language) for each in facts.features),
         ]
@@ -283,6 +286,8 @@ class _Held:
     def _amount(self, number: _Number) -> tuple[str, set[float], str]:
         """By the words behind it, else before it, else the price."""
         facts, offer = self._facts, self._facts.finance
+        if offer is not None and _EACH.search(number.before):
+            return "claim.payment", _dollars(offer.monthly_cents), "the monthly payment"
         for words in (number.after, number.before):
             if offer is not None or not _PRICE.search(words):
                 if _MONTHLY.search(words):
@@ -338,12 +343,17 @@ class _Held:
                 yield "claim.colour", told, *bare.place(*match.span())
 
     def _other_vehicles(self, text: str) -> Iterator[tuple[str, str, int, int]]:
-        own = {self._dealer.name, *self._facts.features, self._facts.engine}
+        own = {self._dealer.name, *self._facts.features, self._facts.engine, self._facts.make}
         blank = _blanked(text, _any_of(each for each in own if each))
         for match in _VEHICLE.finditer(blank):
             if match[0].lower() not in self._vehicle:
                 told = "This names another vehicle than this project's: remove it."
                 yield "claim.vehicle", told, match.start(), match.end()
+
+
+def _common(facts: Facts) -> tuple[str, ...]:
+    """What copy writes in common words of its language."""
+    return (facts.exterior, facts.interior, facts.body, facts.transmission)
 
 
 def _numbers(text: str, language: CopyLanguage) -> Iterator[_Number]:

@@ -53,6 +53,9 @@ PAGES = {
     "/audit": "audit.html",
     "/inbox": "inbox.html",
     "/photos": "photos.html",
+    "/vehicles": "vehicles.html",
+    "/studio": "studio.html",
+    "/outlets": "outlets.html",
     "/recordings": "recordings.html",
 }
 """The file of each page, by its path."""

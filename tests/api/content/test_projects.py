@@ -87,7 +87,7 @@ def rules(project: Json) -> list[str]:
 
 @pytest.fixture
 def seller(node: Node) -> Iterator[httpx.Client]:
-    with joined(node, "salesperson").client() as http:
+    with node.client(joined(node, "salesperson")) as http:
         yield http
 
 
@@ -231,7 +231,7 @@ def test_a_finding_blocks_until_it_is_overridden_with_a_reason(
 
 def test_a_project_is_for_its_own(node: Node, http: httpx.Client, seller: httpx.Client) -> None:
     made = written(seller)
-    with joined(node, "salesperson").client() as other:
+    with node.client(joined(node, "salesperson")) as other:
         assert other.get(path(made)).status_code == 403
         assert other.get("/content").json()["total"] == 0
     assert made["id"] in [each["id"] for each in http.get("/content").json()["items"]]
