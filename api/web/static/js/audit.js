@@ -20,6 +20,8 @@ const ACTIONS = [
   "user.invite", "user.join", "user.verify_email", "user.update", "user.move", "user.change_role", "user.disable", "user.reset_totp", "user.end_sign_ins", "user.export", "user.erase",
   "team.create", "team.update", "team.delete", "dealership.create", "dealership.update",
   "session.create", "session.consent", "session.withdraw", "session.recording", "session.listen", "session.delete", "session.expire",
+  "content.publish", "content.override", "content.return", "content.take_back", "content.deliver", "content.delete",
+  "vehicle.delete", "subscriber.import", "subscriber.delete", "webhook.create", "webhook.delete",
 ];
 const TONES = { allowed: "plain", refused: "warn", failed: "bad" };
 const TARGETS = new Set(["user", "session", "team", "dealership", "note"]);
