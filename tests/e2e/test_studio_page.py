@@ -221,7 +221,8 @@ def test_from_a_file_to_a_mail_and_a_webhook(
 def test_a_finding_is_accepted_with_a_reason_and_versions_are_compared(
     desk: Desk, browser: Browser
 ) -> None:
-    page = written(desk.opened(browser, None, "/studio"), entered(desk.node))
+    vehicle = entered(desk.node)
+    page = written(desk.opened(browser, None, "/studio"), vehicle)
     post = channel(page, "Social post")
     post.get_by_label("Text", exact=True).fill("The finest Civic.")
     button(post, "Save").click()
@@ -254,7 +255,8 @@ def test_a_finding_is_accepted_with_a_reason_and_versions_are_compared(
 
 
 def test_a_preview_is_framed_and_a_teleprompter_goes_by_keys(desk: Desk, browser: Browser) -> None:
-    page = written(desk.opened(browser, None, "/studio"), entered(desk.node))
+    vehicle = entered(desk.node)
+    page = written(desk.opened(browser, None, "/studio"), vehicle)
     mail = channel(page, "E-mail")
     mail.get_by_text("Preview", exact=True).click()
     frame = mail.frame_locator("iframe")

@@ -21,6 +21,7 @@ export class Channel {
   #project;
   #changed;
   #timer = 0;
+  #pending = Promise.resolve();
 
   /** `changed()` is told when the project is another. */
   constructor(me, project, changed) {
@@ -152,6 +153,7 @@ export class Channel {
   }
 
   async #submit() {
+    await this.#pending;
     if (this.#isEdited && !await this.#save()) return;
     await this.#do("submit", undefined, "page.studio.done.submit");
   }
@@ -160,9 +162,13 @@ export class Channel {
     await this.#take(() => post(this.#path(`/${what}`), body), said);
   }
 
-  /** Runs `work`, which resolves with the project as it is now; whether it went well. */
-  async #take(work, said) {
-    if (this.root.getAttribute("aria-busy")) return false;
+  /** Runs `work` after what was asked for before; it resolves with the project as it is now. Whether it went well. */
+  #take(work, said) {
+    this.#pending = this.#pending.then(() => this.#taken(work, said));
+    return this.#pending;
+  }
+
+  async #taken(work, said) {
     this.root.setAttribute("aria-busy", "true");
     try {
       this.#project = await work();
