@@ -15,7 +15,7 @@ from api.content import channels
 from api.content.credit import credit, offer
 from api.content.dealer import Dealer
 from api.content.finding import Finding, finding
-from api.content.folding import Folded, folded
+from api.content.folding import Folded, folded, spelled
 from api.content.wording import FTC_ACT, wording
 from api.store.content import ContentType, CopyLanguage, Facts, Passage
 
@@ -26,13 +26,17 @@ _DATE: Final = re.compile(
     r"(?<!\d)(?P<iy>\d{4})-(?P<im>\d{2})-(?P<id>\d{2})(?!\d)|"
     r"(?P<em>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|"
     r"sep(?:t(?:ember)?)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\.? (?P<ed>\d{1,2})"
-    r"(?:st|nd|rd|th)?,? (?P<ey>\d{4})|"
+    r"(?:st|nd|rd|th)?(?!\d)(?:,? (?P<ey>\d{4}))?|"
     r"(?<!\d)(?P<sd>\d{1,2})(?: de)? (?P<sm>enero|febrero|marzo|abril|mayo|junio|julio|agosto|"
-    r"septiembre|setiembre|octubre|noviembre|diciembre)(?: de| del)? (?P<sy>\d{4})"
+    r"septiembre|setiembre|octubre|noviembre|diciembre)(?:(?: de| del)? (?P<sy>\d{4}))?"
 )
 _ENGLISH: Final = "janfebmaraprmayjunjulaugsepoctnovdec"
 _SPANISH: Final = "enefebmarabrmayjunjulagosepoctnovdic"
 """Months by their first three letters."""
+_BEGAN: Final = re.compile(r"(?:since|founded|established|opened|desde|fundad[oa])[^.]*$")
+_ENDS: Final = re.compile(
+    r"(?:until|till|through|thru|ends?|by|expires?|hasta|vence|termina)[^.]*$"
+)
 _REPLY: Final = re.compile(r"^\s*(?:re|fw|fwd|rv|reenv)\s*:")
 
 
@@ -46,8 +50,14 @@ def check(
 ) -> list[Finding]:
     """All that a person must look at before it is published, those about the facts last."""
     read = [folded(each.text) for each in text]
+    # Both as it stands and with signs read as letters: "b3st!" is "best!", not "besti".
+    words = [
+        each
+        for some in (read, [spelled(each) for each in read])
+        for each in wording(text, some, facts, dealer, today)
+    ]
     return [
-        *wording(text, read, facts, dealer, today),
+        *{each.id: each for each in words}.values(),
         *credit(text, read, facts, language, dealer),
         *_dates(text, read, today),
         *(_mail(text, read, dealer) if type_ == "email" else []),
@@ -59,7 +69,7 @@ def check(
 def _dates(text: Sequence[Passage], read: Sequence[Folded], today: date) -> Iterator[Finding]:
     for at, (passage, each) in enumerate(zip(text, read, strict=True)):
         for match in _DATE.finditer(each.text):
-            day = _day(match)
+            day = _day(match, each.text, today)
             if day is not None and day < today:
                 yield finding(
                     "offer.expired",
@@ -73,7 +83,12 @@ def _dates(text: Sequence[Passage], read: Sequence[Folded], today: date) -> Iter
                 )
 
 
-def _day(match: re.Match[str]) -> date | None:
+def _day(match: re.Match[str], text: str, today: date) -> date | None:
+    """None for what is no day, or one that something began on. Without a year an end is meant that
+    is near: half a year before or after."""
+    before = text[max(0, match.start() - 25) : match.start()]
+    if _BEGAN.search(before):
+        return None
     given = match.groupdict()
     try:
         if given["m"]:
@@ -82,11 +97,21 @@ def _day(match: re.Match[str]) -> date | None:
         if given["iy"]:
             return date(int(given["iy"]), int(given["im"]), int(given["id"]))
         if given["em"]:
-            return date(int(given["ey"]), _month(_ENGLISH, given["em"]), int(given["ed"]))
-        month = given["sm"].replace("setiembre", "septiembre")
-        return date(int(given["sy"]), _month(_SPANISH, month), int(given["sd"]))
+            month = _month(_ENGLISH, given["em"])
+            return _near(month, int(given["ed"]), given["ey"], before, today)
+        month = _month(_SPANISH, given["sm"].replace("setiembre", "septiembre"))
+        return _near(month, int(given["sd"]), given["sy"], before, today)
     except ValueError:
         return None
+
+
+def _near(month: int, day: int, year: str | None, before: str, today: date) -> date | None:
+    if year is not None:
+        return date(int(year), month, day)
+    if not _ENDS.search(before):
+        return None
+    meant = date(today.year, month, day)
+    return meant.replace(year=today.year + 1) if (today - meant).days > 183 else meant
 
 
 def _month(names: str, name: str) -> int:

@@ -15,7 +15,7 @@ from api.content import figures
 from api.content.dealer import Dealer
 from api.content.disclosures import Term, disclosures, missing
 from api.content.finding import Finding, Severity, finding
-from api.content.folding import Folded
+from api.content.folding import Folded, spelled
 from api.content.wording import FTC_ACT
 from api.store.content import CopyLanguage, Facts, Finance, Passage
 
@@ -34,24 +34,25 @@ _TRIGGERS: Final[dict[Term, re.Pattern[str]]] = {
     "monthly": re.compile(
         rf"(?<!\w)(?:\$ ?\d[\d,.]*\s*(?:dollars?|dolares)?\s*(?:(?:/|a|per|al|por|each|every|cada)"
         rf"\s*)?(?:mo|mon|month|monthly|mes|mensual|mensuales|week|weekly)(?!\w)|"
-        rf"(?:monthly|per[- ]month|weekly|biweekly) payments?|payments? (?:of|as low as|from|"
+        rf"payments? (?:of|as low as|from|"
         rf"starting at) (?:just |only )?\$?\s*{_NUMBER}|"
-        rf"{_NUMBER}\s*(?:dollars|bucks|dolares)?\s*(?:(?:a|per|al|por) (?:month|mes|week|semana)|"
-        rf"monthly|mensuales)|"
-        rf"pagos? (?:mensual(?:es)?|semanal(?:es)?)|pagos? (?:de|desde) (?:solo )?\$?\s*"
-        rf"{_NUMBER}|mensualidad(?:es)?|cuotas? (?:mensual(?:es)?|de \$?\s*{_NUMBER}))"
+        rf"(?:{_NUMBER}|dollars|bucks|dolares)\s*(?:dollars|bucks|dolares)?\s*(?:(?:a|per|al|por|"
+        rf"each|every|cada) (?:month|mes|week|semana)|monthly|mensuales)|"
+        rf"(?:pagos?|cuotas?|mensualidad(?:es)?) (?:mensuales )?(?:de|desde) (?:solo )?\$?\s*"
+        rf"{_NUMBER})"
     ),
     "apr": re.compile(
         r"(?<!\w)(?:\d[\d.,]*\s*%\s*(?:apr|a\.p\.r\.?|interest|financing|rate|fixed|"
-        r"(?:de )?interes|(?:de )?financiamiento|tasa)|apr\b|a\.p\.r\.?|annual percentage rate|"
+        r"(?:de )?interes|(?:de )?financiamiento|tasa)|annual percentage rate|"
+        r"apr(?![\w.])(?! \d{1,2}(?![\d.]))|apr\.? (?:of|from|financing)|a\.p\.r\.?|"
         r"interest rate|(?:zero|no|low|0%?) (?:percent )?interest|interest[- ]free|finance charge|"
-        r"(?:zero|\d+) percent (?:financing|apr|interest)|"
+        r"(?:zero|cero|\d+) (?:percent|por ciento) (?:de )?(?:financing|apr|interest?|interes)|"
         r"tasa de (?:interes|porcentaje anual)|(?:sin|cero|bajo) intereses?|cargo financiero|"
         r"tasa anual)"
     ),
     "down": re.compile(
-        rf"(?<!\w)(?:(?:\$ ?\d[\d,.]*|{_NUMBER}|\d+ ?%|zero|no|nothing|low)"
-        rf"\s*(?:money |cash |dollars )?down(?! payment assistance|load|town|ward|hill)(?!\w)|"
+        rf"(?<!\w)(?:(?:\$ ?\d[\d,.]*\s*|{_NUMBER}[\s-]+|\d+ ?%\s*|(?:zero|no|nothing|low)[\s-]+)"
+        rf"(?:money[\s-]|cash[\s-]|dollars )?down(?! payment assistance|load|town|ward|hill)(?!\w)|"
         rf"down payments?|money down|(?:put|with) (?:just |only )?\$ ?\d[\d,.]*\s*down|"
         rf"enganche|pago inicial|cuota inicial|sin (?:enganche|pago inicial)|entrada de \$)"
     ),
@@ -138,7 +139,9 @@ def _terms(
         if passage.role == "disclosure":
             continue
         for term, pattern in _TRIGGERS.items():
-            for match in pattern.finditer(each.text):
+            # "N0 M0NEY D0WN" says the same; elsewhere digits are figures.
+            said = spelled(each) if term == "down" else each
+            for match in pattern.finditer(said.text):
                 if term == "term" and not _is_of_credit(each.text, match):
                     continue
                 yield at, term, each.place(*match.span())

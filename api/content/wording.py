@@ -54,7 +54,7 @@ _RULES: Final = (
         "This compares with everything else there is, which cannot be shown to be so. Say what it "
         "is instead.",
         (
-            r"(?:the )?best",
+            r"the best|best(?= [a-z])",
             r"lowest|cheapest|greatest|finest|safest|nicest|unbeatable|unmatched|unrivall?ed",
             r"number one|no\. ?1|# ?1|second to none|top rated",
             r"(?:nobody|no one|no other dealer) (?:can )?beats?",
@@ -114,7 +114,7 @@ _RULES: Final = (
             r"sin (?:ningun )?(?:costo|coste|cargo)(?: alguno| adicional)?|cero costo",
         ),
         (
-            r"[a-z']+-free|(?:toll|hands|smoke|care|rust|maintenance) free",
+            r"(?!cost)[a-z']+-free|(?:toll|hands|smoke|care|rust|maintenance) free",
             r"free (?:flow|standing|range|wheel|spirit|roam)\w*|free to|feel free",
             r"free (?:time|hour|afternoon|evening|day|weekend|moment|minute|saturday|sunday)s?",
             r"free of (?!charge|cost)\w+|free from \w+",
@@ -204,7 +204,8 @@ _RULES: Final = (
         (
             r"(?:full|lifetime|bumper to bumper|unlimited|extended|factory|limited|powertrain|"
             r"\d+ (?:year|month|day)) warranty",
-            r"warranty (?:is )?included|(?:covered by|with|includes|comes with) (?:a |the )?warranty",
+            r"warranty (?:is )?included",
+            r"(?:covered by|with|includes|comes with) (?:a |the )?warranty",
             r"(?:con |incluye )?garantia (?:completa|de por vida|extendida|de fabrica|incluida|"
             r"total|limitada|de \d+ (?:anos?|meses|dias))",
             r"con garantia|incluye garantia",

@@ -43,7 +43,7 @@ export class Channel {
   draw() {
     const project = this.#project;
     const isDraft = project.status === "draft";
-    keepingFocus(() => this.root.replaceChildren(
+    keepingFocus(() => this.root.replaceChildren(...[
       element("div", { class: "channel-head" },
         element("h2", { id: this.#id("title"), tabindex: "-1" }, `${text(`page.studio.types.${project.type}`)}: ${text(`page.studio.platforms.${project.settings.platform}`)}`),
         badge(TONE_OF[project.status], text(`page.studio.statuses.${project.status}`))),
@@ -58,7 +58,7 @@ export class Channel {
       this.#details("remarks", "page.studio.remarks", (place) => this.#remarks(place)),
       this.#details("versions", "page.studio.versions", (place) => this.#versions(place)),
       project.status === "published" ? this.#details("deliveries", "page.studio.deliveries", (place) => this.#deliveries(place)) : null,
-    ));
+    ].filter(Boolean)));
   }
 
   // the text
