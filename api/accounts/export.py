@@ -19,6 +19,7 @@ from api.accounts.views import user_view
 from api.archive import Pipe, entry
 from api.bus import Bus
 from api.coaching.own import Coached
+from api.content.own import projects_of
 from api.jobs.own import of_person
 from api.jobs.views import job_view
 from api.past import Recorded
@@ -38,8 +39,8 @@ Parts = AsyncGenerator[bytes, None]
 
 async def archive(services: Services, calls: Bus, user: User) -> Parts:
     """The archive's bytes: profile, sign-ins, consents, notices, comments, assignments, jobs,
-    deliveries, batches, and of each call its document, events, recording and what coaches made of
-    it; then what was uploaded and what jobs made of that, and last a manifest.
+    batches, content, deliveries, and of each call its document, events, recording and what coaches
+    made of it; then what was uploaded and what jobs made of that, and last a manifest.
 
     Raises `StoreError` where the store is away.
     """
@@ -62,6 +63,10 @@ async def archive(services: Services, calls: Bus, user: User) -> Parts:
         made.add("comments.json", await own.comments())
         made.add("assignments.json", await own.assignments())
         made.add("jobs.json", [job_view(job) async for job in of_person(store.jobs, *of)])
+        projects = [each async for each in projects_of(store, *of)]
+        made.add("content.json", projects)
+        remarks = [each async for each in walk(store.content_comments.of_author, *of)]
+        made.add("remarks.json", remarks)
         deliveries = [each async for each in walk(store.deliveries.of_user, *of)]
         made.add("deliveries.json", deliveries)
         batches = [batch_view(batch) async for batch in walk(store.batches.of_user, *of)]

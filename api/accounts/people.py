@@ -17,6 +17,7 @@ from api.accounts.sign_in import SignIns
 from api.accounts.vault import Vault
 from api.audit.record import Audit
 from api.auth.roles import Role, invitable
+from api.content import own
 from api.identity import Identity
 from api.problems import Problem
 from api.store.base import Duplicate
@@ -174,6 +175,7 @@ class People:
         await store.annotations.forget_user(dealership_id, user.id)
         await store.scorecards.disown(dealership_id, user.id)
         await store.assignments.disown(dealership_id, user.id)
+        await own.erase_of(store, dealership_id, user.id, by.user_id)
         await store.webhooks.disown(dealership_id, user.id)
         await store.deliveries.hand_over(dealership_id, user.id, by.user_id)
         await store.idempotency.remove_of_user(dealership_id, user.id)

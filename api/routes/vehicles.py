@@ -1,4 +1,4 @@
-"""`/api/v1/vehicles`: what there is to sell, and what is known of it."""
+"""`/api/v1/vehicles`, `/inventory`: what there is to sell, and what is known of it."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ async def create_vehicle(request: Request, body: VehicleBody) -> Response:
 
 
 @endpoint(
-    "GET", "/vehicles/export", "vehicle.read", answers={200: Answer("CSV", media_type="text/csv")}
+    "GET", "/inventory", "vehicle.read", answers={200: Answer("CSV", media_type="text/csv")}
 )
 async def export(request: Request) -> Response:
     """All of them as a file that can be imported again."""
@@ -177,7 +177,7 @@ async def export(request: Request) -> Response:
 
 @endpoint(
     "POST",
-    "/vehicles/import",
+    "/inventory",
     "vehicle.write",
     query=ImportQuery,
     body=Media("text/csv", "CSV with a line of column names, 2 MB and 2,000 vehicles at most"),
@@ -259,7 +259,7 @@ async def delete_vehicle(request: Request, params: IdPath) -> Response:
 endpoints = [
     list_vehicles,
     create_vehicle,
-    export,  # before `/vehicles/{id}`, which would match their paths, too
+    export,
     import_vehicles,
     get_vehicle,
     put_vehicle,

@@ -18,7 +18,17 @@ from api.payloads import sealed_event
 from api.services import AUDIENCE, ISSUER
 from api.store import open_database
 from api.store.coaching import Annotation, Assignment
-from api.store.content import Subscriber, Webhook
+from api.store.content import (
+    Brief,
+    Content,
+    ContentProject,
+    Facts,
+    Passage,
+    Subscriber,
+    Vehicle,
+    VehicleKeys,
+    Webhook,
+)
 from api.store.documents import Consent, Dealership, RefreshToken, Team, TrainingSession, User
 from api.store.jobs import Job
 from api.store.store import Store
@@ -213,6 +223,38 @@ class Seeds:
             expires_at=utc_now() + timedelta(days=1),
         )
         await self.store.batches.add(owner.dealership_id, made)
+        return made.id
+
+    async def vehicle(self, owner: Person) -> str:
+        vin = f"W{secrets.token_hex(8).upper()}"
+        facts = Facts(vin=vin, year=2022, make="Honda", model="Civic")
+        made = Vehicle.new(
+            owner.dealership_id,
+            utc_now(),
+            user_id=owner.id,
+            vin=vin,
+            facts=facts,
+            keys=VehicleKeys.of(facts),
+        )
+        await self.store.vehicles.add(owner.dealership_id, made)
+        return made.id
+
+    async def project(self, owner: Person, team_id: str | None = None) -> str:
+        """A draft, with its first version."""
+        vin = f"W{secrets.token_hex(8).upper()}"
+        made = ContentProject.new(
+            owner.dealership_id,
+            utc_now(),
+            user_id=owner.id,
+            team_id=team_id,
+            title="Civic",
+            type="social",
+            vehicle_id=new_id(),
+            settings=Brief(platform="x"),
+            facts=Facts(vin=vin, year=2022, make="Honda", model="Civic"),
+            content=Content(text=(Passage(role="body", text="Come and see the Civic."),)),
+        )
+        await self.store.content.add(owner.dealership_id, made)
         return made.id
 
     async def subscriber(self, owner: Person) -> str:

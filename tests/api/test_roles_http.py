@@ -24,8 +24,8 @@ from tests.node import Node
 
 GUARDED = [each for each in ENDPOINTS if each.action != OPEN]
 THINGS = (
-    r"/(users|sessions|teams|annotations|assignments|uploads|batches|jobs|subscribers|webhooks)"
-    r"/\{id\}"
+    r"/(users|sessions|teams|annotations|assignments|uploads|batches|jobs|subscribers|webhooks|"
+    r"vehicles|content)/\{id\}"
 )
 ABOUT = [each for each in GUARDED if re.match(THINGS, each.path)]
 OWN = [each for each in GUARDED if each.owner is not None and each not in ABOUT]
@@ -121,6 +121,11 @@ async def target(world: World, each: Endpoint, actor: Person, relation: str) -> 
     if each.path.startswith("/jobs"):
         job_id = await world.seeds.job(owner, world.team_of(relation))
         return job_id, Owner(owner.dealership_id, owner.id, teams)
+    if each.path.startswith("/vehicles"):
+        return await world.seeds.vehicle(owner), Owner(owner.dealership_id)
+    if each.path.startswith("/content"):
+        project_id = await world.seeds.project(owner, world.team_of(relation))
+        return project_id, Owner(owner.dealership_id, owner.id, teams)
     if each.path.startswith("/subscribers"):
         return await world.seeds.subscriber(owner), Owner(owner.dealership_id)
     if each.path.startswith("/webhooks"):
@@ -154,7 +159,8 @@ async def test_a_cell_says_whose_things_are_reached(
         actor = await world.person(role)
         thing, owner = await target(world, each, actor, relation)
         path = each.path.replace("{id}", thing).replace("{resource}", "0" * 16)
-        path = path.replace("{family}", new_id())
+        path = path.replace("{family}", new_id()).replace("{comment}", new_id())
+        path = path.replace("{number}", "1")
         answer = await world.http.request(each.method, path, headers=actor.headers)
         acting = Actor(actor.id, actor.dealership_id, frozenset({world.team}))
         if reach(role, each.action) == "-":
@@ -185,7 +191,7 @@ async def test_a_cell_says_who_may_ask_at_all(world: World, each: Endpoint, role
 
 @pytest.mark.parametrize("each", GUARDED, ids=lambda each: f"{each.method} {each.path}")
 async def test_nobody_gets_in_without_a_token(world: World, each: Endpoint) -> None:
-    path = re.sub(r"\{(id|family)\}", new_id(), each.path)
+    path = re.sub(r"\{(id|family|comment)\}", new_id(), each.path)
     path = path.replace("{digest}", "0" * 16).replace("{resource}", "0" * 16)
     path = path.replace("{language}", "en").replace("{number}", "1")
     for headers in ({}, {"Authorization": "Bearer"}, {"Authorization": "Bearer x.y.z"}):

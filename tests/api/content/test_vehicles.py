@@ -101,7 +101,7 @@ def test_a_file_is_looked_at_first_and_then_taken(http: httpx.Client, refused: R
     headers = {"Content-Type": "text/csv"}
     for dry in ("true", "false"):
         told = http.post(
-            "/vehicles/import", params={"dry": dry}, content=content, headers=headers
+            "/inventory", params={"dry": dry}, content=content, headers=headers
         ).json()
         assert (told["added"], told["changed"], told["faulty"]) == (1, 0, 2)
         assert [(each["line"], each["column"]) for each in told["faults"]] == [
@@ -111,15 +111,15 @@ def test_a_file_is_looked_at_first_and_then_taken(http: httpx.Client, refused: R
         there = http.get("/vehicles", params={"q": vin}).json()["total"]
         assert there == (0 if dry == "true" else 1)
     again = HEAD + line(vin, price="$23,995")
-    told = http.post("/vehicles/import", content=again, headers=headers).json()
+    told = http.post("/inventory", content=again, headers=headers).json()
     assert (told["added"], told["changed"]) == (0, 1)
     (found,) = http.get("/vehicles", params={"q": vin}).json()["items"]
     assert found["facts"]["priceCents"] == 2_399_500
-    refused(http.post("/vehicles/import", content="a,b\n1,2\n", headers=headers), 422)
-    refused(http.post("/vehicles/import", content=b"x" * (MAX_BYTES + 1), headers=headers), 413)
-    refused(http.post("/vehicles/import", json={}), 415)
+    refused(http.post("/inventory", content="a,b\n1,2\n", headers=headers), 422)
+    refused(http.post("/inventory", content=b"x" * (MAX_BYTES + 1), headers=headers), 413)
+    refused(http.post("/inventory", json={}), 415)
 
-    sheet = http.get("/vehicles/export")
+    sheet = http.get("/inventory")
     assert sheet.headers["content-type"].startswith("text/csv")
     assert parse(sheet.content).vehicles[vin].price_cents == 2_399_500
 

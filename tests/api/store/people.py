@@ -8,7 +8,17 @@ from typing import Any
 
 from api.ids import new_id
 from api.store.coaching import Annotation, Assignment, Scorecard
-from api.store.content import Delivery, Subscriber, Webhook
+from api.store.content import (
+    ContentComment,
+    ContentProject,
+    ContentVersion,
+    Delivery,
+    Facts,
+    Subscriber,
+    Vehicle,
+    VehicleKeys,
+    Webhook,
+)
 from api.store.documents import (
     AuditEntry,
     Consent,
@@ -210,6 +220,53 @@ class Sample:
             "due_at": self.clock(),
         }
         made: Job = self._new(Job, defaults, fields)
+        return made
+
+    def vehicle(self, vin: str = "1G4AH59H45G118341", **fields: Any) -> Vehicle:
+        facts = Facts(vin=vin, year=2022, make="Honda", model="Civic", stock_number="A1")
+        defaults = {
+            "user_id": self.user_id,
+            "vin": vin,
+            "facts": facts,
+            "keys": VehicleKeys.of(facts),
+        }
+        made: Vehicle = self._new(Vehicle, defaults, fields)
+        return made
+
+    def project(self, **fields: Any) -> ContentProject:
+        defaults = {
+            "user_id": self.user_id,
+            "title": "Civic",
+            "type": "social",
+            "vehicle_id": new_id(),
+            "settings": {"platform": "x"},
+            "facts": self.vehicle().facts,
+            "content": {"text": [{"role": "body", "text": "Come and see it."}]},
+        }
+        made: ContentProject = self._new(ContentProject, defaults, fields)
+        return made
+
+    def content_version(self, project: ContentProject, **fields: Any) -> ContentVersion:
+        defaults = {
+            "project_id": project.id,
+            "number": 1,
+            "author_id": self.user_id,
+            "origin": "template",
+            "content": project.content,
+            "settings": project.settings,
+            "facts": project.facts,
+        }
+        made: ContentVersion = self._new(ContentVersion, defaults, fields)
+        return made
+
+    def content_comment(self, project: ContentProject, **fields: Any) -> ContentComment:
+        defaults = {
+            "project_id": project.id,
+            "author_id": self.user_id,
+            "revision": 1,
+            "text": "Good.",
+        }
+        made: ContentComment = self._new(ContentComment, defaults, fields)
         return made
 
     def subscriber(self, **fields: Any) -> Subscriber:

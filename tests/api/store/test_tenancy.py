@@ -116,6 +116,17 @@ class Everything:
         self.done = made.job(status="completed")
         await store.jobs.add(mine, self.job)
         await store.jobs.add(mine, self.done)
+        self.vehicle = made.vehicle(user_id=self.user.id)
+        self.project = made.project(user_id=self.user.id)
+        self.released = made.project(user_id=self.user.id, status="published")
+        author = {"author_id": self.user.id}
+        self.content_version = made.content_version(self.project, **author)
+        self.content_comment = made.content_comment(self.project, **author)
+        await store.vehicles.add(mine, self.vehicle)
+        await store.content.add(mine, self.project)
+        await store.content.add(mine, self.released)
+        await store.content_versions.add(mine, self.content_version)
+        await store.content_comments.add(mine, self.content_comment)
         self.subscriber = made.subscriber()
         self.webhook = made.webhook(author_id=self.user.id)
         self.delivery = made.delivery(user_id=self.user.id)
@@ -151,6 +162,11 @@ class Everything:
             await store.uploads.get(mine, self.upload.id),
             await store.jobs.get(mine, self.job.id),
             await store.jobs.get(mine, self.done.id),
+            await store.vehicles.get(mine, self.vehicle.id),
+            await store.content.get(mine, self.project.id),
+            await store.content.get(mine, self.released.id),
+            await store.content_versions.get(mine, self.project.id, 1),
+            await store.content_comments.get(mine, self.content_comment.id),
             await store.subscribers.get(mine, self.subscriber.id),
             await store.webhooks.get(mine, self.webhook.id),
             await store.deliveries.get(mine, self.delivery.id),
@@ -317,6 +333,38 @@ QUESTIONS: dict[str, Call] = {
     "jobs.of_user": lambda all_, now: (all_.user.id,),
     "jobs.remove_of_user": lambda all_, now: (all_.user.id,),
     "jobs.forget_before": lambda all_, now: (now() + LATER,),
+    "vehicles.add": lambda all_, now: (all_.sample.vehicle(vin="W" * 17),),
+    "vehicles.get": lambda all_, now: (all_.vehicle.id,),
+    "vehicles.of_vin": lambda all_, now: (all_.vehicle.vin,),
+    "vehicles.page": lambda all_, now: (),
+    "vehicles.search": lambda all_, now: ("civic",),
+    "vehicles.every": lambda all_, now: (),
+    "vehicles.count": lambda all_, now: (),
+    "vehicles.save": lambda all_, now: (all_.vehicle.changed(now()),),
+    "vehicles.remove": lambda all_, now: (all_.vehicle.id,),
+    "vehicles.disown": lambda all_, now: (all_.user.id, new_id()),
+    "content.add": lambda all_, now: (all_.sample.project(),),
+    "content.get": lambda all_, now: (all_.project.id,),
+    "content.page": lambda all_, now: (),
+    "content.of_user": lambda all_, now: (all_.user.id,),
+    "content.save": lambda all_, now: (all_.project.changed(now(), title="x"),),
+    "content.remove": lambda all_, now: (all_.project.id,),
+    "content.hand_over": lambda all_, now: (all_.user.id, new_id()),
+    "content_versions.add": lambda all_, now: (
+        all_.sample.content_version(all_.project, number=2),
+    ),
+    "content_versions.get": lambda all_, now: (all_.project.id, 1),
+    "content_versions.page": lambda all_, now: (all_.project.id,),
+    "content_versions.remove_of": lambda all_, now: ([all_.project.id],),
+    "content_versions.disown": lambda all_, now: (all_.user.id,),
+    "content_comments.add": lambda all_, now: (all_.sample.content_comment(all_.project),),
+    "content_comments.get": lambda all_, now: (all_.content_comment.id,),
+    "content_comments.page": lambda all_, now: (all_.project.id,),
+    "content_comments.of_author": lambda all_, now: (all_.user.id,),
+    "content_comments.save": lambda all_, now: (all_.content_comment.changed(now()),),
+    "content_comments.remove": lambda all_, now: (all_.content_comment.id,),
+    "content_comments.remove_of": lambda all_, now: ([all_.project.id],),
+    "content_comments.remove_of_author": lambda all_, now: (all_.user.id,),
     "subscribers.add": lambda all_, now: (all_.sample.subscriber(),),
     "subscribers.add_new": lambda all_, now: ([all_.sample.subscriber()],),
     "subscribers.get": lambda all_, now: (all_.subscriber.id,),

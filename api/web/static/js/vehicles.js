@@ -69,7 +69,7 @@ class Vehicles {
 
   async #export() {
     try {
-      await download("/vehicles/export", "vehicles.csv");
+      await download("/inventory", "vehicles.csv");
     } catch (problem) {
       notify("vehicles", "bad", inWords(problem));
     }
@@ -86,7 +86,7 @@ class Vehicles {
   /** Sends the file; `isDry`: only to be looked at. */
   async #send(isDry) {
     try {
-      const answer = await fetch(address("/vehicles/import", { dry: isDry }), { method: "POST", headers: { Authorization: `Bearer ${await bearer()}`, "Content-Type": "text/csv" }, body: this.#file });
+      const answer = await fetch(address("/inventory", { dry: isDry }), { method: "POST", headers: { Authorization: `Bearer ${await bearer()}`, "Content-Type": "text/csv" }, body: this.#file });
       if (!answer.ok) throw await problemOf(answer);
       this.#found(await answer.json(), isDry);
       if (!isDry) await this.show();
