@@ -100,9 +100,7 @@ def test_a_file_is_looked_at_first_and_then_taken(http: httpx.Client, refused: R
     content = HEAD + line(vin) + line("1G4AH59H55G118342") + line(price="24.995,00")
     headers = {"Content-Type": "text/csv"}
     for dry in ("true", "false"):
-        told = http.post(
-            "/inventory", params={"dry": dry}, content=content, headers=headers
-        ).json()
+        told = http.post("/inventory", params={"dry": dry}, content=content, headers=headers).json()
         assert (told["added"], told["changed"], told["faulty"]) == (1, 0, 2)
         assert [(each["line"], each["column"]) for each in told["faults"]] == [
             (3, "VIN"),
