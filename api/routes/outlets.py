@@ -334,7 +334,7 @@ async def delete_subscriber(request: Request, params: IdPath) -> Response:
 
 @endpoint(
     "POST",
-    "/subscribers/import",
+    "/lists",
     "outlet.manage",
     query=ImportQuery,
     body=Media("text/csv", "A line for each; the first names the columns: email, name, ..."),
@@ -423,7 +423,7 @@ endpoints = [
     list_deliveries,
     list_subscribers,
     add_subscriber,
-    import_subscribers,  # before `/subscribers/{id}`, which would match its path, too
+    import_subscribers,
     put_subscriber,
     delete_subscriber,
     list_lists,

@@ -164,9 +164,7 @@ async def create_vehicle(request: Request, body: VehicleBody) -> Response:
     return await _shown(request, made, 201)
 
 
-@endpoint(
-    "GET", "/inventory", "vehicle.read", answers={200: Answer("CSV", media_type="text/csv")}
-)
+@endpoint("GET", "/inventory", "vehicle.read", answers={200: Answer("CSV", media_type="text/csv")})
 async def export(request: Request) -> Response:
     """All of them as a file that can be imported again."""
     facts = await Stock(services_of(request)).every(identity_of(request).dealership_id)

@@ -18,6 +18,7 @@ from tests.e2e.desk import Desk
 from tests.e2e.node import Node
 from tests.e2e.test_accessibility import Walk
 
+pytestmark = pytest.mark.slow
 SENT_WITHIN_MS = 30_000
 CONTACT = {
     "phone": "(216) 555-0199",
