@@ -28,6 +28,7 @@ from tests.e2e.node import Node
 from tests.e2e.people import signed_in
 from tests.e2e.practice import PracticePage
 from tests.e2e.speech import lowered
+from tests.e2e.studio import OFFER, entered, written
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 SPEECH = BENCHMARKS / "speech.toml"
@@ -142,6 +143,14 @@ class Studio:
         self._shoot(page, "recordings")
         page.context.close()
 
+    def content(self) -> None:
+        """A vehicle told on four channels."""
+        vehicle = entered(self.node, stockNumber="P4471", exterior="Rallye Red", finance=OFFER)
+        page = written(self._opened("/studio"), vehicle)
+        page.wait_for_timeout(SETTLED_MS)
+        self._shoot(page, "studio")
+        page.context.close()
+
     def _signed_in(self, who: Account | None) -> BrowserContext:
         width, height = (390, 844) if self.phone else (1280, 860)
         return signed_in(self.browser, self.node, who, width=width, height=height)
@@ -179,6 +188,7 @@ def main() -> None:
                 studio.replay(desk, source)
                 studio.photos()
                 studio.recordings(source)
+                studio.content()
                 browser.close()
         finally:
             node.stop()

@@ -16,6 +16,7 @@ from tests.api.test_batches import new_vin
 from tests.api.test_mail import Box, served
 from tests.e2e.desk import Desk
 from tests.e2e.node import Node
+from tests.e2e.studio import button, entered, written
 from tests.e2e.test_accessibility import Walk
 
 pytestmark = pytest.mark.slow
@@ -84,36 +85,6 @@ def desk(node: Node) -> Iterator[Desk]:
     made = Desk(node)
     yield made
     assert made.errors == []
-
-
-def button(page: Page | Locator, name: str) -> Locator:
-    return page.get_by_role("button", name=name, exact=True)
-
-
-def entered(node: Node, **facts: Any) -> dict[str, Any]:
-    """A vehicle that the node knows."""
-    own = {
-        "vin": new_vin(),
-        "year": 2022,
-        "make": "Honda",
-        "model": "Civic",
-        "trim": "EX",
-        "mileage": 36_120,
-        "priceCents": 2_199_500,
-        "features": ["Apple CarPlay", "Heated front seats", "Sunroof"],
-    }
-    with node.client() as api:
-        made = api.post("/vehicles", json={"facts": own | facts})
-        vehicle: dict[str, Any] = made.raise_for_status().json()
-    return vehicle
-
-
-def written(page: Page, vehicle: dict[str, Any]) -> Page:
-    """The page, once its four channels are there."""
-    page.get_by_label("Vehicle", exact=True).select_option(vehicle["id"])
-    button(page, "Write for four channels").click()
-    expect(page.locator(".channel")).to_have_count(4)
-    return page
 
 
 def channel(page: Page, name: str) -> Locator:
