@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import zipfile
 from collections.abc import Callable, Iterator
@@ -9,9 +10,11 @@ from typing import Any
 
 import httpx
 import pytest
+from PIL import Image
 
 from tests.api.people import joined
-from tests.api.test_batches import new_vin
+from tests.api.test_batches import begun, kept, new_vin
+from tests.api.test_uploads import photo, sent
 from tests.node import Node
 
 Refused = Callable[[httpx.Response, int], dict[str, Any]]
@@ -299,3 +302,38 @@ def test_what_no_font_has_is_told_and_not_printed_as_boxes(
     told = refused(http.get(path(made, "/sheet")), 422)
     assert told["code"] == "no_glyphs"
     refused(http.get(path(written(http), "/sheet")), 409)
+
+
+def test_pictures_come_from_the_vehicles_photos_and_are_fitted(
+    node: Node, http: httpx.Client, refused: Refused
+) -> None:
+    vin = new_vin()
+    batch = begun(http, vin=vin)
+    shots = [sent(http, photo(90, 60), batchId=batch["id"], shot=n).json() for n in (1, 2)]
+    made_of = ((1_600, 1_200), (300, 200))
+    for shot, size in zip(shots, made_of, strict=True):
+        asyncio.run(kept(node, shot["id"], photo(*size), "image/jpeg"))
+    assert len(vehicle(http, vin=vin)["images"]) == 2
+    (known,) = http.get("/vehicles", params={"q": vin}).json()["items"]
+    body = {
+        "vehicleId": known["id"],
+        "type": "social",
+        "settings": {"platform": "instagram"},
+    }
+    made = http.post("/content", json=body).raise_for_status().json()
+    assert len(made["content"]["images"]) == 2
+    # The second is narrower than the platform takes.
+    assert rules(made) == ["limit.image_width"]
+    shown = http.get(path(made, "/preview")).text
+    assert shown.count('src="data:image/jpeg;base64,') == 2
+    with zipfile.ZipFile(io.BytesIO(http.get(path(made, "/download")).content)) as archive:
+        with Image.open(archive.open("picture-01.jpg")) as picture:
+            assert picture.size == (960, 1_200)
+        with Image.open(archive.open("picture-02.jpg")) as picture:
+            assert picture.size == (160, 200)
+    wrong = {"title": "x", "text": made["content"]["text"], "images": [shots[0]["id"]]}
+    told = refused(http.put(path(made), json=wrong, headers={"If-Match": "*"}), 422)
+    assert told["code"] == "no_image"
+    flyer = body | {"type": "print", "settings": {"platform": "flyer"}}
+    printed = http.post("/content", json=flyer).raise_for_status().json()
+    assert len(http.get(path(printed, "/sheet")).content) > 20_000
