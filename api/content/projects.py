@@ -228,18 +228,7 @@ class Projects:
     async def approve(self, by: Identity, project: ContentProject) -> ContentProject:
         """Raises `Problem` (409) where a finding blocks that nobody overrode."""
         _require(project, "review")
-        overridden = {each.finding for each in project.overrides}
-        open_ = [
-            each
-            for each in await self.findings(project)
-            if each.severity == "blocking" and each.id not in overridden
-        ]
-        if open_:
-            detail = (
-                f"{len(open_)} findings must be put right or overridden first: {open_[0].message}"
-            )
-            errors = [{"field": each.rule, "message": each.message} for each in open_]
-            raise Problem(409, detail, errors=errors[:50], code="findings")
+        await self.check_release(project)
         now = self._services.now()
         changed = project.changed(now, status="published", approved_by=by.user_id, published_at=now)
         await self._services.audit.allowed(by, "content.publish", "content", project.id)
@@ -292,6 +281,22 @@ class Projects:
         await self._store.content.remove(by.dealership_id, project.id)
         await self._store.content_versions.remove_of(by.dealership_id, [project.id])
         await self._store.content_comments.remove_of(by.dealership_id, [project.id])
+
+    async def check_release(self, project: ContentProject) -> None:
+        """Whether it may go out now: offers end, and facts are corrected, after an approval, too.
+        Raises `Problem` (409) where a finding blocks that nobody overrode."""
+        overridden = {each.finding for each in project.overrides}
+        open_ = [
+            each
+            for each in await self.findings(project)
+            if each.severity == "blocking" and each.id not in overridden
+        ]
+        if open_:
+            detail = (
+                f"{len(open_)} findings must be put right or overridden first: {open_[0].message}"
+            )
+            errors = [{"field": each.rule, "message": each.message} for each in open_]
+            raise Problem(409, detail, errors=errors[:50], code="findings")
 
     # the inside
 

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from email.message import EmailMessage
+from email.utils import format_datetime
 from typing import Final
 
 import structlog
@@ -236,6 +237,7 @@ class Deliverer:
                 link = self._services.post.page(f"/unsubscribe?token={token}")
                 message = written(present, link)
                 message["Message-ID"] = self._message_id(held, present)
+                message["Date"] = format_datetime(self._services.now())
                 await self._mail(claim, present, message)
         if len(found) == WALKED:
             return self._to_be_continued()

@@ -22,7 +22,7 @@ from api.endpoint import Answer, Media, endpoint
 from api.entity_tags import match, tagged
 from api.identity import identity_of
 from api.problems import Problem, body_of
-from api.routes.content import project, project_of
+from api.routes.content import project, project_of, projects_of
 from api.services import services_of
 from api.store.base import Duplicate
 from api.store.content import (
@@ -228,10 +228,13 @@ async def webhook(request: Request, params: IdPath) -> Owner | None:
 async def deliver(request: Request, params: IdPath, body: DeliveryBody) -> DeliveryView:
     """Have published content go to a mailing list or a webhook, each revision once.
 
+    409 where a finding has come to block since its approval, as when its offer has ended.
+
     It is worked on at once and, where the other side is away, for some hours. One that failed goes
     on where it stopped when it is asked for again.
     """
     services, identity = services_of(request), identity_of(request)
+    await projects_of(request).check_release(project_of(request))
     await services.audit.allowed(identity, "content.deliver", "content", params.id)
     found = await services.outlets.deliver(identity, project_of(request), body.outlet, body.target)
     _deliverer(request).wake()

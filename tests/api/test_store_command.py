@@ -57,8 +57,8 @@ def fill(url: str) -> None:
 
 def test_a_store_is_made_checked_and_moved(url: str, tmp_path: Path) -> None:
     made = on(url, "migrate")
-    assert (made.exit_code, made.output) == (0, "schema none -> 4\n")
-    assert on(url, "migrate").output == "schema 4\n"
+    assert (made.exit_code, made.output) == (0, "schema none -> 5\n")
+    assert on(url, "migrate").output == "schema 5\n"
     fill(url)
     checked = on(url, "check")
     assert checked.exit_code == 0

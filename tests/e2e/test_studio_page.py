@@ -157,6 +157,7 @@ def test_from_a_file_to_a_mail_and_a_webhook(
         each for each in box.messages if each["To"].addresses[0].addr_spec == "ana@example.com"
     ]
     assert sent["Subject"] == "Come and see the RAV4"
+    assert sent["Date"].datetime is not None
     assert sent["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     html = sent.get_body(("html",))
     plain = sent.get_body(("plain",))

@@ -244,6 +244,24 @@ def test_a_project_is_for_its_own(node: Node, http: httpx.Client, seller: httpx.
     assert seller.get(path(made)).status_code == 404
 
 
+def test_what_was_approved_goes_nowhere_once_a_finding_blocks_it(
+    http: httpx.Client, refused: Refused
+) -> None:
+    made = written(http, "email", "newsletter")
+    http.post(path(made, "/submit")).raise_for_status()
+    http.post(path(made, "/approve")).raise_for_status()
+    known = http.get("/dealership")
+    wanted = {key: known.json()[key] for key in ("name", "language", "policy")}
+    without = wanted | {"contact": CONTACT | {"address": ""}}
+    tag = {"If-Match": known.headers["etag"]}
+    http.put("/dealership", json=without, headers=tag).raise_for_status()
+    body = {"outlet": "email", "list": "Spring"}
+    told = refused(http.post(path(made, "/deliveries"), json=body), 409)
+    assert (told["code"], told["errors"][0]["field"]) == ("findings", "mail.address")
+    again = wanted | {"contact": CONTACT}
+    http.put("/dealership", json=again, headers={"If-Match": "*"}).raise_for_status()
+
+
 HOSTILE = "{{ 7*7 }}{% raw %}<script>alert(1)</script><img src=https://evil.example/x.png>"
 
 
