@@ -24,8 +24,6 @@ from processing.vin import NotVin, read_vin
 
 MAX_BYTES: Final = 2 * 2**20
 MAX_ROWS: Final = 2_000
-MAX_FAULTS: Final = 100
-"""That are told; all are counted."""
 MAX_CELL: Final = 200_000
 
 _COLUMNS: Final = {
