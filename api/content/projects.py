@@ -7,6 +7,7 @@ text is kept as a version.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import date
 from typing import Final
@@ -97,7 +98,9 @@ class Projects:
         """Those that block come first."""
         sizes = await self._images.sizes(project.dealership_id, project.content.images)
         dealer = await self.dealer(project.dealership_id)
-        return findings_of(project, dealer, self._services.now().date(), sizes)
+        today = self._services.now().date()
+        # Some milliseconds of a core, which calls on this node would wait for.
+        return await asyncio.to_thread(findings_of, project, dealer, today, sizes)
 
     async def dealer(self, dealership_id: str) -> Dealer:
         found = await self._store.dealerships.get(dealership_id)
@@ -305,7 +308,7 @@ class Projects:
     ) -> Content:
         dealer = await self.dealer(dealership_id)
         today = self._services.now().date()
-        made = writer.write(facts, settings, dealer, today, seed)
+        made = await asyncio.to_thread(writer.write, facts, settings, dealer, today, seed)
         return Content(text=made.text, templates=made.templates)
 
     async def _revised(

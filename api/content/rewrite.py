@@ -132,7 +132,7 @@ class Rewriter:
             return Rewritten(None, refusal.code)
         finally:
             self._waiting -= 1
-        wrong = validate(text, made, facts, type_, brief, dealer, today)
+        wrong = await asyncio.to_thread(validate, text, made, facts, type_, brief, dealer, today)
         if wrong:
             log.info("rewrite_not_taken", why="rewrite_refused", rules=[w.rule for w in wrong])
             return Rewritten(None, "rewrite_refused", wrong)

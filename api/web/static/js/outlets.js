@@ -47,6 +47,7 @@ class Outlets {
     });
     byId("subscriber-add").replaceChildren(person.root);
     byId("webhook-add").replaceChildren(hook.root);
+    byId("page").hidden = false;
   }
 
   async show() {

@@ -30,6 +30,7 @@ class Studio {
   constructor(me) {
     this.#me = me;
     byId("brief").addEventListener("submit", (event) => { event.preventDefault(); void this.#write(); });
+    byId("page").hidden = false;
   }
 
   async show() {

@@ -28,6 +28,7 @@ class Vehicles {
     byId("search").addEventListener("submit", (event) => { event.preventDefault(); this.#offset = 0; void this.show(); });
     byId("vehicle-new").addEventListener("click", () => void this.#edit(null));
     byId("vehicle-export").addEventListener("click", () => void this.#export());
+    byId("page").hidden = false;
   }
 
   async show() {
